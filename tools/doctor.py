@@ -32,11 +32,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--json', type=Path, metavar='FILE', help='also write all findings to this file; it is replaced if it exists'
     )
     parser.add_argument('--jobs', type=at_least(1), metavar='N', help='threads for files (default: all cores)')
-    parser.add_argument(
-        '--full-decode',
-        action='store_true',
-        help='decode every frame as in training instead of checking header and end: slower, finds damage inside',
-    )
     parser.add_argument('--strict', action='store_true', help='exit with 1 if there are warnings')
     parser.add_argument('--skip-frames', action='store_true', help='read only the index files, no images')
     parser.add_argument(
@@ -57,7 +52,6 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     options = lab.doctor.DoctorOptions(
         jobs=arguments.jobs,
-        full_decode=arguments.full_decode,
         check_files=not arguments.skip_frames,
         check_batches=not arguments.skip_batches,
         work_dir=arguments.work_dir,

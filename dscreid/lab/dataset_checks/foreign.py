@@ -93,7 +93,6 @@ def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequen
         tuple(
             f'{f.where}: {f.count} of {f.length} frames, other {", ".join(f.fields)}; first {f.first}' for f in found
         ),
-        dict(tracklets=len(found), frames=frames, not_compared=list(silent), fields=dict(fields)),
     )
 
 

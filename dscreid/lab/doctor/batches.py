@@ -170,10 +170,9 @@ def try_step(step: Step, device: torch.device, subject: str, free: int | None) -
     if fits:
         how = f'in {seconds:.2f} s' if whole else f'in about {seconds:.0f} s, forecast from {share} of them,'
         message += f'computed {how} on {device}; about {size_text(needed)} of {kind}'
-        return Finding('dry batch', subject, Severity.OK, message, values=vars(measure)), measure
+        return Finding('dry batch', subject, Severity.OK, message), measure
     message += f'not computed: about {size_text(needed)} of {kind} needed, {size_text(free or 0)} free'
-    values = dict(vars(measure), free_memory=free, tried=share)
-    return Finding('dry batch', subject, Severity.BROKEN, message, _SMALLER, values=values), measure
+    return Finding('dry batch', subject, Severity.BROKEN, message, _SMALLER), measure
 
 
 def small_part(batch: Mapping[str, Any]) -> dict[str, Any]:

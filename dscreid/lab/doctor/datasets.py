@@ -17,11 +17,8 @@ from dscreid.registry import DATASETS
 from dscreid.structures import Modality
 
 
-def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: bool = True) -> Iterator[Finding]:
-    """Check one dataset folder with ``jobs`` threads; yield each finding as soon as it is known.
-
-    ``full_decode`` decodes every frame; without ``check_files``, only the index is read.
-    """
+def examine_dataset(use: DatasetUse, jobs: int, check_files: bool = True) -> Iterator[Finding]:
+    """Check one dataset folder with ``jobs`` threads, or only its index; yield each finding as soon as it is known."""
     found: Any = DATASETS.get(use.type_name)
     if not (isinstance(found, type) and issubclass(found, TrackletDataset)):
         message = f'{use.type_name} is not a TrackletDataset; its files were not checked'
@@ -42,7 +39,7 @@ def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: 
     bad: Mapping[str, str] = {}
     if check_files:
         owners = _owners(splits, use)
-        scan = scan_files(splits[0].storage, list(owners), jobs, full_decode, kind.NAME)
+        scan = scan_files(splits[0].storage, list(owners), jobs, kind.NAME)
         bad = scan.bad
         yield from check_frames(scan, owners, subject, _stops(bad, owners, use))
     for dataset in splits:
@@ -84,10 +81,7 @@ def _check_evaluation(dataset: TrackletDataset, protocol: str, subject: str) -> 
         'test tracklets are in no direction': len(found.unranked),
         'queries are also in a gallery that they search, without their own tracklet': found.own_gallery,
     }
-    counts: dict[str, Any] = {name: count._asdict() for name, count in found.directions.items()}
-    values = dict(counts, unranked=len(found.unranked), own_gallery=found.own_gallery)
-    message = f'{protocol}: {directions}'
-    return warn_if(counted(problems), 'evaluation', subject, message, 'check the query list', values=values)
+    return warn_if(counted(problems), 'evaluation', subject, f'{protocol}: {directions}', 'check the query list')
 
 
 def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> Generator[Finding, None, list[TrackletDataset]]:
@@ -128,8 +122,7 @@ def _counts(dataset: TrackletDataset, subject: str) -> Finding:
     s = dataset.statistics()['all']
     people = 'no person ids' if s.identities is None else f'{s.identities:,} identities'
     message = f'{people}, {s.tracklets:,} tracklets of {s.shortest} to {s.longest} frames, {s.frames:,} frames'
-    values = {name: getattr(s, name) for name in ('identities', 'tracklets', 'frames', 'queries')}
-    return Finding('index', subject, Severity.OK, message, values=values | {'index': dataset.fingerprint()})
+    return Finding('index', subject, Severity.OK, message)
 
 
 def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Finding:
@@ -147,9 +140,7 @@ def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Findi
     if not differences:
         return Finding(check, subject, Severity.OK, 'identities, tracklets and frames as published')
     remedy = 'check that the download is complete; set expected_statistics=None for other data in this layout'
-    return Finding(
-        check, subject, Severity.WARNING, '; '.join(differences), remedy, values=dict(differences=differences)
-    )
+    return Finding(check, subject, Severity.WARNING, '; '.join(differences), remedy)
 
 
 def _owners(splits: list[TrackletDataset], use: DatasetUse) -> dict[str, Owner]:

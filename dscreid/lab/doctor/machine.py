@@ -31,8 +31,8 @@ def check_machine(folder: str | Path) -> list[Finding]:
     if missing:
         message += f'; missing: {", ".join(missing)}'
         remedy = 'run `make install` or pip install -r requirements/runtime.txt'
-    severity, values = Severity.BROKEN if missing else Severity.OK, facts | {'missing': missing}
-    packages = Finding('packages', 'environment', severity, message, remedy, values=values)
+    severity = Severity.BROKEN if missing else Severity.OK
+    packages = Finding('packages', 'environment', severity, message, remedy)
     return [packages, _accelerator(), _resources(folder)]
 
 
@@ -45,8 +45,7 @@ def check_shared_memory(stages: Iterable[Stage], free: int | None) -> list[Findi
     if excessive:
         unique = {(need.name, need.workers, need.batch): (need, workers) for need, workers in excessive}
         severity, message = Severity.WARNING, describe_excess(list(unique.values()), free)
-    values = dict(free_shared_memory=free)
-    return [Finding('shared memory', 'environment', severity, message, values=values)]
+    return [Finding('shared memory', 'environment', severity, message)]
 
 
 def collect_versions() -> tuple[dict[str, str], list[str]]:
@@ -78,19 +77,16 @@ def _accelerator() -> Finding:
     if not torch.cuda.is_available():
         return Finding('accelerator', 'environment', Severity.INFO, 'no GPU: everything runs on the CPU')
     free, total = torch.cuda.mem_get_info()
-    cuda = torch.version.cuda
-    message = f'{torch.cuda.get_device_name()}, CUDA {cuda}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free'
-    values = dict(cuda=cuda, free=free, total=total)
-    return Finding('accelerator', 'environment', Severity.OK, message, values=values)
+    message = f'{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, '
+    message += f'{free / 2**30:.1f} of {total / 2**30:.1f} GiB free'
+    return Finding('accelerator', 'environment', Severity.OK, message)
 
 
 def _resources(folder: str | Path) -> Finding:
     memory, disk = free_memory(), free_disk(folder)
     known = 'unknown' if memory is None else f'{memory / 2**30:.1f} GiB'
-    severity, remedy = Severity.OK, ''
     message = f'{usable_cores()} cores, {known} memory free, {disk / 2**30:.1f} GiB free on the disk of {folder}'
-    if not can_hold_files(folder):
-        message += ', which is not writable'
-        severity, remedy = Severity.BROKEN, 'choose another --work-dir'
-    values = dict(cores=usable_cores(), free_memory=memory, free_disk=disk)
-    return Finding('resources', 'environment', severity, message, remedy, values=values)
+    if can_hold_files(folder):
+        return Finding('resources', 'environment', Severity.OK, message)
+    message += ', which is not writable'
+    return Finding('resources', 'environment', Severity.BROKEN, message, 'choose another --work-dir')
