@@ -9,7 +9,7 @@ from dscreid.apis.command_line import at_least, make_parser, run_command
 from dscreid.lab import reproduction
 from dscreid.lab.reproduction import PRESETS, find_experiment, find_preset
 from dscreid.lab.reproduction.presets import Place
-from dscreid.lab.worlds import DIRECTIONS
+from dscreid.lab.synthetic import DIRECTIONS
 
 EXAMPLES = """examples:
   dscreid reproduce list

@@ -17,8 +17,7 @@ from dscreid.apis.test import write_json
 from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.engine.checkpoint_files import last_checkpoint
 from dscreid.errors import CheckpointError
-from dscreid.lab.synthetic import WorldSpec, is_complete, render_world
-from dscreid.lab.worlds import adaptation_worlds
+from dscreid.lab.synthetic import WorldSpec, adaptation_worlds, is_complete, render_world
 from dscreid.visualization import (
     ReportPicture,
     ReportRun,

@@ -172,7 +172,7 @@ def test_time_counts_what_is_slower_and_disk_three_checkpoints():
     measure = StageMeasure(10**6, 32, dict.fromkeys(Modality, 50), train, extraction, iterations=4, epochs=2)
     # 4 steps of loading and computing, 100 tracklets to extract, and 5 s of labeling per epoch; 20 tracklets to test
     message = check_time(Forecast(5.0), measure, 20, 'x').message
-    assert message.startswith('1.0 min for 2 epochs and one evaluation: an epoch takes extraction 10.0 s')
+    assert message.startswith('1.1 min for 2 epochs and one evaluation: an epoch takes extraction 10.0 s')
     assert message.endswith('labelling 5.0 s, training 16.0 s; one evaluation 2.0 s')
     assert check_disk(10**6, 'x', 36 * 10**6).severity is Severity.OK
     assert check_disk(10**6, 'x', 36 * 10**6 - 1).severity is Severity.WARNING
@@ -261,9 +261,8 @@ def test_a_query_that_stands_in_its_gallery_is_a_warning(worlds):
     warned = severities(found, Severity.WARNING)
     assert {('repeated tracklets', 'bupt_campus test'), ('evaluation', 'source (tiny_source.py)')} <= warned
     [finding] = [f for f in found.findings if f.check == 'repeated tracklets' and f.severity]
-    assert finding.message.startswith(
-        '1 index lines repeat an earlier line and are left out; 1 tracklets are listed twice'
-    )
+    assert finding.message.startswith('1 index lines repeat an earlier line')
+    assert '; 1 tracklets are listed twice' in finding.message
 
 
 def keep_lines(path, keep):

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dscreid.apis.test import evaluations_of, plan
-from dscreid.datasets import HITSZVCM, BUPTCampus, TrackletDataset
+from dscreid.datasets import BUPTCampus, TrackletDataset
 from dscreid.errors import DatasetError, DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity, counted, warn_if
-from dscreid.lab.dataset_checks.foreign import ForeignTracklet, check_foreign, foreign_by_path, foreign_in_hitsz
+from dscreid.lab.dataset_checks.foreign import ForeignTracklet, check_foreign, foreign_by_path
 from dscreid.lab.dataset_checks.frames import STOPPING_FAULTS, Owner, check_frames, scan_files
 from dscreid.lab.dataset_checks.splits import check_balance, check_drops, check_overlap, check_repeats
 from dscreid.lab.doctor.stages import DatasetUse, Stage
@@ -178,21 +178,22 @@ def _examine_split(dataset: TrackletDataset, use: DatasetUse, bad: Mapping[str, 
 
 
 def _foreign(dataset: TrackletDataset) -> tuple[list[ForeignTracklet], list[str]]:
-    if isinstance(dataset, HITSZVCM):
-        return foreign_in_hitsz(*dataset.read_tracks()), []
-    if isinstance(dataset, BUPTCampus):
+    if isinstance(dataset, BUPTCampus):  # its records hold numbers in the place of its cameras
         entries = list(dataset.entries())
-        told = {
-            'person': [line.pid for _, line in entries],
-            'modality': [tracklet.modality.name for tracklet, _ in entries],
-            'camera': [line.camera for _, line in entries],
-            'tracklet': [line.tracklet for _, line in entries],
+        lines, tracklets = [line for _, line in entries], [tracklet for tracklet, _ in entries]
+        told: dict[str, list[str | None]] = {
+            'person': [line.pid for line in lines],
+            'modality': [tracklet.modality.name for tracklet in tracklets],
+            'camera': [line.camera for line in lines],
+            'tracklet': [line.tracklet for line in lines],
         }
-        wheres = [f'{Path(line.where).name} {tracklet.modality.value}' for tracklet, line in entries]
-        return foreign_by_path(wheres, [tracklet.frames for tracklet, _ in entries], told)
-    tracklets = dataset.tracklets
-    told = {'modality': [t.modality.value for t in tracklets], 'camera': [str(t.camera) for t in tracklets]}
-    if all(t.pid is not None for t in tracklets):
-        told['person'] = [str(t.pid) for t in tracklets]
-    wheres = dataset.wheres or [f'tracklet {row}' for row in range(len(tracklets))]
-    return foreign_by_path(wheres, [t.frames for t in tracklets], told)
+        wheres = [f'{line.where} {tracklet.modality.value}' for tracklet, line in entries]
+    else:
+        tracklets = dataset.tracklets
+        told = {
+            'person': [None if t.pid is None or t.pid < 0 else str(t.pid) for t in tracklets],
+            'modality': [t.modality.value for t in tracklets],
+            'camera': [str(t.camera) for t in tracklets],
+        }
+        wheres = dataset.wheres or [f'tracklet {row}' for row in range(len(tracklets))]
+    return foreign_by_path([Path(where).name for where in wheres], [t.frames for t in tracklets], told)

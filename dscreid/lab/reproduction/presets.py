@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction.experiments import Row, find
-from dscreid.lab.synthetic import WorldSpec
-from dscreid.lab.worlds import adaptation_worlds
+from dscreid.lab.synthetic import WorldSpec, adaptation_worlds
 from dscreid.utils.config_difference import config_difference, effective_overrides
 from dscreid.utils.shipped import is_config, shipped_configs, shipped_tools
 

@@ -6,8 +6,7 @@ from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import EXPERIMENTS, PRESETS, choose_rows, find_experiment, find_preset
 from dscreid.lab.reproduction.planning import make_plan
 from dscreid.lab.reproduction.presets import Place
-from dscreid.lab.synthetic import make_spec
-from dscreid.lab.worlds import DIRECTIONS, adaptation_worlds
+from dscreid.lab.synthetic import DIRECTIONS, adaptation_worlds, make_spec
 from dscreid.utils.shipped import is_config
 from dscreid.visualization import paper_table
 
