@@ -16,7 +16,6 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from dscreid.apis.shared_memory import free_shared_memory
 from dscreid.apis.train import check_same_encoder
 from dscreid.engine.extraction_loader import cluster_hook_of
 from dscreid.errors import ConfigError, DscreidError
@@ -25,7 +24,7 @@ from dscreid.lab.doctor.batches import StageMeasure, try_stage
 from dscreid.lab.doctor.building import try_model
 from dscreid.lab.doctor.datasets import check_stage_evaluations, examine_dataset
 from dscreid.lab.doctor.forecast import check_disk, check_memory, check_time, forecast_pseudo_labels
-from dscreid.lab.doctor.machine import check_machine, check_shared_memory
+from dscreid.lab.doctor.machine import check_machine
 from dscreid.lab.doctor.stages import Stage, datasets_of, stages_of
 from dscreid.pseudo_labels.clustering.forecast import Forecast
 from dscreid.registry import DATASETS
@@ -90,7 +89,6 @@ def diagnose(
 def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
     """Run all checks. The cheap ones of all stages come before the first dry batch."""
     yield from check_machine(options.work_dir)
-    yield from check_shared_memory(stages, free_shared_memory())
     jobs = options.jobs or usable_cores()
     for use in datasets_of(stages):
         yield from examine_dataset(use, jobs, options.check_files)

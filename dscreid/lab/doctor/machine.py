@@ -2,17 +2,13 @@
 
 import platform
 import re
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import torch
 
-from dscreid.apis.shared_memory import SHARED_MEMORY, describe_excess, excessive_loaders
 from dscreid.lab.dataset_checks import Finding, Severity
-from dscreid.lab.doctor.stages import Stage
 from dscreid.utils.machine import can_hold_files, free_disk, free_memory, usable_cores
-from dscreid.utils.quantities import size_text
 
 #: Without it, OpenCV decodes the frames.
 _OPTIONAL = ('simplejpeg',)
@@ -34,18 +30,6 @@ def check_machine(folder: str | Path) -> list[Finding]:
     severity = Severity.BROKEN if missing else Severity.OK
     packages = Finding('packages', 'environment', severity, message, remedy)
     return [packages, _accelerator(), _resources(folder)]
-
-
-def check_shared_memory(stages: Iterable[Stage], free: int | None) -> list[Finding]:
-    """Compare the free bytes of shared memory (None if unknown) with what the loader workers of all stages need."""
-    if free is None:
-        return []
-    severity, message = Severity.OK, f'{size_text(free)} free in {SHARED_MEMORY}'
-    excessive = [loader for stage in stages for loader in excessive_loaders(stage.config.to_dict(), free)]
-    if excessive:
-        unique = {(need.name, need.workers, need.batch): (need, workers) for need, workers in excessive}
-        severity, message = Severity.WARNING, describe_excess(list(unique.values()), free)
-    return [Finding('shared memory', 'environment', severity, message)]
 
 
 def collect_versions() -> tuple[dict[str, str], list[str]]:
