@@ -133,7 +133,7 @@ _SOURCE_IDENTITY = {'config': 'c', 'seed': 1, 'data': {'train': 'f'}, 'code': 'k
 _IDENTITY = {**_SOURCE_IDENTITY, 'sources': {'source': _SOURCE_IDENTITY}}
 _CARD = {
     'run': 'r', 'seed': 1, 'identity': _IDENTITY, 'revisions': ['k'], 'attempts': 1, 'metrics': {'rgb2ir/mAP': 0.5},
-    'git': {'dirty': False}, 'wall_seconds': 1.5,
+    'wall_seconds': 1.5,
 }  # fmt: skip
 
 

@@ -49,16 +49,15 @@ def code_fingerprint(package: Path = PACKAGE) -> str:
     return digest({n: _bare_code(path) for n, path in paths.items() if n == _TASKS or not n.startswith(_SHOWING)})
 
 
-def git_revision() -> dict[str, Any] | None:
-    """Return the checkout's commit and whether tracked files differ from it. None outside a checkout."""
+def git_revision() -> str | None:
+    """Return the checkout's commit, with ``-dirty`` if tracked files differ from it. None outside a checkout."""
     if is_installed():  # perhaps inside an unrelated repository
         return None
     command = ['git', '-C', str(PACKAGE.parent), 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
     try:
-        name = subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, timeout=30).strip()
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, timeout=30).strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return dict(commit=name.removesuffix('-dirty'), dirty=name.endswith('-dirty'))
 
 
 def run_digest(config: Config) -> str:

@@ -158,7 +158,6 @@ def _read_card(folder: Path) -> dict[str, Any] | None:
             and all(isinstance(revision, str) for revision in card['revisions'])
             and is_finite_number(card['wall_seconds'])
             and type(card['attempts']) is int
-            and isinstance(card.get('git'), dict | None)
             and all(map(is_number, card.get('metrics', {}).values()))
         )
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):

@@ -129,8 +129,6 @@ def _card_notes(found: Sequence[_Cards]) -> list[str]:
         # the world, or the test split
         if len({part.get('world') or part['test'] for part in data}) > 1:
             notes.append(f'Warning: the rows of seed {seed} were tested on different data; do not compare them.')
-    if dirty := sum(bool((card.get('git') or {}).get('dirty')) for card in cards):
-        notes.append(f'{dirty} of {len(cards)} runs were made with uncommitted changes in the checkout.')
     return notes
 
 
