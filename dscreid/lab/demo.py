@@ -1,10 +1,7 @@
 """The main workflow on two rendered worlds: render, pre-train, evaluate, adapt, evaluate, report."""
 
-import contextlib
 import hashlib
 import json
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +10,6 @@ from mmengine import Config
 from dscreid.apis.config import config_hash, load_config
 from dscreid.apis.report import attended_tracklets, examples_of
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE, remove_run_folder
-from dscreid.apis.test import write_json
 from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.engine.checkpoint_files import last_checkpoint
 from dscreid.errors import CheckpointError
@@ -24,6 +20,7 @@ from dscreid.visualization import (
     RetrievalGallery,
     Scalars,
     TrackletPictures,
+    WorkDir,
     collect_environment,
     distance_density,
     draw_feature_maps,
@@ -98,8 +95,8 @@ class Demo:
         """Run the unfinished parts, write the report, and return the rows of the results table, CD first."""
         for role, spec in self.worlds.items():
             if not is_complete(root := self.out / 'worlds' / role, spec):
-                with self.timed(f'{role} world'):
-                    render_world(root, spec, self.processes, overwrite=True)
+                print(f'\n=== {role} world ===', flush=True)
+                render_world(root, spec, self.processes, overwrite=True)
         self._train('source')
         runs = [self._train('cd', CD_ROW), self._train('dsc', DSC_ROW)]
         if self.compare:
@@ -148,14 +145,6 @@ class Demo:
         key_file.write_text(key, encoding='utf-8')
         return folder
 
-    @contextlib.contextmanager
-    def timed(self, part: str) -> Iterator[None]:
-        """Run a block under a heading and record its wall time."""
-        print(f'\n=== {part} ===', flush=True)
-        start = time.perf_counter()
-        yield
-        write_json(self.out / 'timings.json', self._timings() | {part: round(time.perf_counter() - start, 1)})
-
     def _train(self, run: str, row: str = SOURCE_ROW) -> ReportRun:
         """Train and evaluate a run, unless both are done. The metrics are written last."""
         folder = self.work_dir(run)
@@ -169,8 +158,8 @@ class Demo:
                 source_checkpoint=None if run == 'source' else self._checkpoint('source'),
                 config_options={'data_root': str(self._root(run))},
             )
-            with self.timed(run):
-                run_experiment(self.config_path(run), run_options)
+            print(f'\n=== {run} ===', flush=True)
+            run_experiment(self.config_path(run), run_options)
         return load_run(row, metrics, folder / FEATURES_FILE, upper_bound=row == BOUND_ROW)
 
     def _checkpoint(self, run: str) -> Path:
@@ -182,6 +171,7 @@ class Demo:
         config, size, source = self._config('cd'), self.size, self._source_metrics()
         shown = [run for run in runs if run.name in (CD_ROW, DSC_ROW)]
         examples, dataset = examples_of(config, shown)
+        work_dirs = [WorkDir(self.out / run, run) for run in ('source', 'dsc')]
         densities = [distance_density(run.name, run.features) for run in shown if run.features is not None]
         write_report(
             self.out / 'report.html',
@@ -191,7 +181,7 @@ class Demo:
             retrieval=RetrievalGallery(examples, TrackletPictures(dataset)),
             densities=densities,
             pictures=self._pictures(shown),
-            timings=self._timings() or None,
+            timings={part: seconds for one in work_dirs for part, seconds in one.wall_times().items()},
             environment=collect_environment(),
             notes=[
                 f'{size.note} Synthetic data: a rendered source world in BUPTCampus layout and a rendered target world '
@@ -232,7 +222,3 @@ class Demo:
 
     def _root(self, run: str) -> Path:
         return self.out / 'worlds' / ('source' if run == 'source' else 'target')
-
-    def _timings(self) -> dict[str, float]:
-        file = self.out / 'timings.json'
-        return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}

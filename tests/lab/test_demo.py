@@ -106,13 +106,6 @@ def test_the_worlds_of_the_short_demo_are_half_as_large(tmp_path):
         assert (small.seed, small.layout, small.appearance) == (large.seed, large.layout, large.appearance)
 
 
-def test_timings_of_several_runs_add_up(demo):
-    for part in ('one', 'two'):
-        with demo.timed(part):
-            pass
-    assert list(json.loads((demo.out / 'timings.json').read_text())) == ['one', 'two']
-
-
 def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
     out = demo.out
     write_config(demo, 'dsc', 1)

@@ -17,7 +17,7 @@ from dscreid.engine.finished import trained_checkpoint
 from dscreid.engine.hooks import bad_frames_hook
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.lab.doctor.stages import datasets_of, stages_of
-from dscreid.lab.reproduction.execution import peak_gpu_memory, read_metrics_of
+from dscreid.lab.reproduction.execution import peak_gpu_memory
 from dscreid.lab.reproduction.jobs import (
     Job,
     begin_attempt,
@@ -25,7 +25,6 @@ from dscreid.lab.reproduction.jobs import (
     is_finished,
     stale_reasons,
 )
-from dscreid.lab.selection_study import read_scores
 from dscreid.lab.synthetic import is_complete, make_spec
 from dscreid.models.backbones import CLIPVisionTransformer
 from dscreid.utils.checkpoint import load_checkpoint
@@ -162,28 +161,12 @@ RUN_CARD = Parser(
 _METRICS = {'rgb2ir/mAP': 0.5, 'rgb2ir/Rank-1': 0.6, 'checkpoint': {'file': 'a.pth'}}
 
 
-def _use_metrics(folder: Path, case: dict[str, Any]) -> object:
-    read_metrics_of(folder)
-    return read_evaluation(folder / 'metrics.json')
-
-
 METRICS = Parser(
     name='metrics.json',
     cases=mutated_json(_METRICS).map(lambda content: {'metrics.json': content}),
-    parse=_use_metrics,
+    parse=lambda folder, case: read_evaluation(folder / 'metrics.json'),
     errors=(CheckpointError,),
     named=('metrics.json',),
-)
-
-_SCORES = {'1': {'mean/mAP': 0.5}, '2': {'mean/mAP': 0.6}}
-SCORES = Parser(
-    name='scores of a selection study',
-    cases=mutated_json(_SCORES).map(lambda content: {'scores.json': content}),
-    parse=lambda folder, case: [
-        float(values.get('mean/mAP', 0)) for values in read_scores(folder / 'scores.json').values()
-    ],
-    errors=(CheckpointError,),
-    named=('scores.json',),
 )
 
 _LOG = '\n'.join(
@@ -290,5 +273,5 @@ CONFIG_PATHS = Parser(
 )
 
 PARSERS = (
-    FINISHED, LAST_CHECKPOINT, CRITERIA, BAD_FRAMES, RUN_CARD, METRICS, SCORES, SCALARS, WORLD, CONFIG_PATHS,
+    FINISHED, LAST_CHECKPOINT, CRITERIA, BAD_FRAMES, RUN_CARD, METRICS, SCALARS, WORLD, CONFIG_PATHS,
 )  # fmt: skip

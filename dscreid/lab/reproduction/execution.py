@@ -27,8 +27,9 @@ from dscreid.lab.reproduction.jobs import (
     stale_reasons,
 )
 from dscreid.utils.machine import usable_cores
-from dscreid.utils.records import is_finite_number, is_number, read_json_object
+from dscreid.utils.records import is_finite_number
 from dscreid.visualization import collect_environment, read_scalars
+from dscreid.visualization.sources import read_evaluation
 
 _PR_SET_PDEATHSIG = 1
 _TERMINATION_GRACE = 10.0
@@ -101,7 +102,7 @@ class Execution:
                 peak_gpu_memory_mib=peak_gpu_memory(job.folder),
                 git=self._git,
                 environment=dict(_environment_of_this_machine()),
-                metrics=read_metrics_of(job.folder),
+                metrics=read_evaluation(job.folder / METRICS_FILE)[0],
             )
         if failure:
             raise ConfigError(failure)
@@ -149,12 +150,6 @@ def die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # the parent ended before prctl took effect
         os._exit(1)
-
-
-def read_metrics_of(folder: Path) -> dict[str, float]:
-    """Read the numbers of a run's metrics file; raise a CheckpointError if it is damaged."""
-    content = read_json_object(folder / METRICS_FILE, 'file of metrics', 'run it again')
-    return {key: value for key, value in content.items() if is_number(value)}
 
 
 def peak_gpu_memory(folder: Path) -> float | None:
