@@ -27,12 +27,7 @@ class Finding:
 
 
 def warn_if(
-    problems: Sequence[str],
-    check: str,
-    subject: str,
-    message: str,
-    remedy: str,
-    details: tuple[str, ...] = (),
+    problems: Sequence[str], check: str, subject: str, message: str, remedy: str, details: tuple[str, ...] = ()
 ) -> Finding:
     """Return a warning whose message ends in the problems, or an OK finding without a remedy if there are none."""
     severity, text = Severity.WARNING if problems else Severity.OK, '; '.join(filter(None, (message, *problems)))

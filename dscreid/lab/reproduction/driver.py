@@ -11,15 +11,7 @@ from dscreid.errors import ConfigError
 from dscreid.lab.reproduction.execution import execute, lock_folder, run_jobs
 from dscreid.lab.reproduction.experiments import choose_rows, find_experiment
 from dscreid.lab.reproduction.identity import Identity
-from dscreid.lab.reproduction.jobs import (
-    Job,
-    JobStatus,
-    Phase,
-    finished_card,
-    is_finished,
-    remove_run,
-    stale_reasons,
-)
+from dscreid.lab.reproduction.jobs import Job, JobStatus, Phase, finished_card, is_finished, remove_run, stale_reasons
 from dscreid.lab.reproduction.planning import Plan, make_plan
 from dscreid.lab.reproduction.presets import Place
 

@@ -17,15 +17,7 @@ from typing import IO, TextIO
 from dscreid.apis.run_folder import METRICS_FILE
 from dscreid.errors import CheckpointError, ConfigError, DscreidError
 from dscreid.lab.reproduction.identity import code_fingerprint, git_revision
-from dscreid.lab.reproduction.jobs import (
-    Job,
-    JobStatus,
-    Phase,
-    begin_attempt,
-    end_attempt,
-    is_finished,
-    stale_reasons,
-)
+from dscreid.lab.reproduction.jobs import Job, JobStatus, Phase, begin_attempt, end_attempt, is_finished, stale_reasons
 from dscreid.utils.machine import usable_cores
 from dscreid.utils.records import is_finite_number
 from dscreid.visualization import collect_environment, read_scalars
