@@ -1,10 +1,10 @@
 """Check everything that a config needs before a run: machine, data, evaluation, weights, memory, a batch of each stage.
 
-Checks of each dataset: layout and counts; missing, truncated, empty and repeated frames; frames whose names do not
+Checks of each dataset: layout and counts; missing, damaged, empty and repeated frames; frames whose names do not
 match their tracklet; repeated tracklets; people in two splits; tracklets that are left out by rules; balance of cameras
 and modalities. The config's source stage is also checked. Nothing is trained, and only the file of --json is written.
-Each finding is printed, and written to that file, as soon as it is known; a summary follows. A batch is only tried if
-its forecast fits into the free memory.
+Each finding is printed, and written to that file, as soon as it is known; a summary follows. Batches are computed
+within the free memory.
 """
 
 import argparse

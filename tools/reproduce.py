@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
         accept_revision=arguments.accept_revision,
         rerun_stale=arguments.rerun_stale,
     )
-    failed = reproduction.driver.failures(reproduction.reproduce(options))
-    if failed:
+    statuses = reproduction.reproduce(options)
+    if failed := [f'{name}: {status}' for name, status in statuses.items() if status.lost]:
         print('\n'.join(failed), file=sys.stderr)
         sys.exit(1)
 

@@ -54,7 +54,7 @@ def foreign_by_path(
     return found, [field for field, at in places.items() if not at]
 
 
-def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequence[str] = ()) -> Finding:
+def check_foreign(found: Sequence[ForeignTracklet], silent: Sequence[str], subject: str) -> Finding:
     """Report a split's foreign frames. ``silent`` are the fields that were not compared."""
     note = f'; not compared because names do not contain it: {", ".join(silent)}' if silent else ''
     frames, fields = sum(f.count for f in found), Counter(field for entry in found for field in entry.fields)

@@ -6,7 +6,6 @@ from itertools import combinations
 
 from dscreid.datasets.records import first_rows
 from dscreid.lab.dataset_checks import Finding, Severity, counted, warn_if
-from dscreid.lab.dataset_checks.foreign import ForeignTracklet
 from dscreid.structures import Modality, Tracklet
 
 #: A split is unbalanced if its modalities differ by this ratio or more.
@@ -48,18 +47,15 @@ def check_balance(tracklets: Sequence[Tracklet], subject: str) -> Finding:
 def check_drops(
     tracklets: Sequence[Tracklet],
     bad: Set[str],
-    foreign: Sequence[ForeignTracklet],
     subject: str,
     min_seq_len: int = 1,
     modality: Modality | None = None,
     on_bad_frame: str = 'error',
-    drops_foreign: bool = False,
 ) -> Finding:
-    """Count the tracklets of an index that each rule of a config drops, and the foreign frames if it drops these.
+    """Count the tracklets of an index that each rule of a config drops. ``bad`` are the bad frames.
 
-    ``bad`` are the bad frames, ``foreign`` the tracklets with foreign frames. Broken if nothing is left of a modality
-    that the config uses. A warning if rules other than ``modality`` drop five percent of the split or more, or if
-    ``on_bad_frame`` meets a tracklet without any readable frame.
+    Broken if nothing is left of a modality that the config uses. A warning if rules other than ``modality`` drop five
+    percent of the split or more, or if ``on_bad_frame`` meets a tracklet without any readable frame.
     """
     long_enough = [t for t in tracklets if len(t) >= min_seq_len]
     short = len(tracklets) - len(long_enough)
@@ -72,7 +68,6 @@ def check_drops(
             f'by min_seq_len={min_seq_len}': short,
             'by on_bad_frame=skip_tracklet': skipped,
             'by modality': sum(modality is not None and t.modality is not modality for t in long_enough),
-            'foreign frames': sum(f.count for f in foreign) if drops_foreign else 0,
         }
     )
     message = f'of {len(tracklets):,} tracklets: {", ".join(parts) or "none left out"}'

@@ -160,8 +160,7 @@ def _owners(splits: list[TrackletDataset], use: DatasetUse) -> dict[str, Owner]:
 
 def _examine_split(dataset: TrackletDataset, use: DatasetUse, bad: Mapping[str, str]) -> Iterator[Finding]:
     subject = f'{dataset.NAME} {dataset.split}'
-    foreign, silent = _foreign(dataset)
-    yield check_foreign(foreign, subject, silent)
+    yield check_foreign(*_foreign(dataset), subject)
     yield check_repeats(dataset.tracklets, dataset.repeats, subject)
     yield check_balance(dataset.tracklets, subject)
     rules = [
@@ -169,12 +168,11 @@ def _examine_split(dataset: TrackletDataset, use: DatasetUse, bad: Mapping[str, 
             settings.get('min_seq_len') or dataset.MIN_SEQ_LEN,
             None if settings.get('modality') is None else Modality(settings['modality']),
             settings.get('on_bad_frame', 'error'),
-            settings.get('foreign_frames') == 'drop',
         )
         for settings in use.of_split(dataset.split)
     ]
     for rule in dict.fromkeys(rules):
-        yield check_drops(dataset.tracklets, bad.keys(), foreign, subject, *rule)
+        yield check_drops(dataset.tracklets, bad.keys(), subject, *rule)
 
 
 def _foreign(dataset: TrackletDataset) -> tuple[list[ForeignTracklet], list[str]]:

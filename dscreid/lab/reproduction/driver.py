@@ -15,8 +15,6 @@ from dscreid.lab.reproduction.jobs import Job, JobStatus, Phase, finished_card, 
 from dscreid.lab.reproduction.planning import Plan, make_plan
 from dscreid.lab.reproduction.presets import Place
 
-_SHOWN_STALE = 6
-
 
 @dataclass(frozen=True)
 class ReproductionOptions:
@@ -102,11 +100,6 @@ def parse_slurm_options(words: Sequence[str]) -> dict[str, str]:
     return options
 
 
-def failures(statuses: Mapping[str, JobStatus]) -> list[str]:
-    """Describe each failed or skipped job in one sentence."""
-    return [f'{name}: {status}' for name, status in statuses.items() if status.lost]
-
-
 def _remove_locked(job: Job) -> None:
     lock = lock_folder(job)
     if lock is None:
@@ -117,8 +110,7 @@ def _remove_locked(job: Job) -> None:
 
 def _stale_message(outdated: Mapping[str, Sequence[str]]) -> str:
     parts = [f'{name} ({", ".join(reasons)})' for name, reasons in outdated.items()]
-    if len(parts) > _SHOWN_STALE:
-        parts[_SHOWN_STALE:] = [f'and {len(parts) - _SHOWN_STALE} more']
+    parts[6:] = [f'and {len(parts) - 6} more'] if len(parts) > 6 else []
     remedies = 'repeat them with --rerun-stale, which removes them, or choose another --out'
     if all(reason.startswith('another code revision') for reasons in outdated.values() for reason in reasons):
         remedies = f'use them as they are with --accept-revision, {remedies}'

@@ -36,7 +36,7 @@ def test_foreign_frames_of_hitsz():
         ('track_train_info.txt:3', ('camera',), 1, 13),
     ]
     assert (found[0].first, silent) == ('Train/0003/rgb/D1/2.jpg', [])
-    finding = check_foreign(found, 'x')
+    finding = check_foreign(found, [], 'x')
     assert finding.severity is Severity.WARNING
     assert finding.message.startswith('3 tracklets list 3 frames')
     assert 'track_train_info.txt:3' in finding.details[2]
@@ -93,7 +93,7 @@ def test_fields_that_paths_do_not_tell_are_named():
     frames = [[f'{row}/{k}.jpg' for k in range(5)] for row in range(len(frames))]
     found, silent = foreign_by_path(['x'] * 30, frames, told)
     assert (found, silent) == ([], ['person', 'modality', 'camera', 'tracklet'])
-    assert 'because names do not contain it: person' in check_foreign(found, 'x', silent).message
+    assert 'because names do not contain it: person' in check_foreign(found, silent, 'x').message
 
 
 def person(pid, frame):
@@ -117,12 +117,12 @@ def records(*lengths, modality=RGB):
 def test_what_each_rule_leaves_out():
     tracklets = records(*[12] * 40, 11, 3)
     bad = {'0/3', *(f'1/{k}' for k in range(12)), '41/0'}
-    finding = check_drops(tracklets, bad, [], 'x', min_seq_len=12, on_bad_frame='skip_tracklet')
+    finding = check_drops(tracklets, bad, 'x', min_seq_len=12, on_bad_frame='skip_tracklet')
     assert finding.message == 'of 42 tracklets: 2 by min_seq_len=12, 2 by on_bad_frame=skip_tracklet'
     assert finding.severity is Severity.WARNING  # 4 of 42
-    assert check_drops(tracklets, set(), [], 'x', min_seq_len=12).severity is Severity.OK  # 2 of 42
-    assert '42 by modality' in check_drops(tracklets, set(), [], 'x', modality=IR).message
-    hopeless = check_drops(tracklets, bad, [], 'x', on_bad_frame='substitute')
+    assert check_drops(tracklets, set(), 'x', min_seq_len=12).severity is Severity.OK  # 2 of 42
+    assert '42 by modality' in check_drops(tracklets, set(), 'x', modality=IR).message
+    hopeless = check_drops(tracklets, bad, 'x', on_bad_frame='substitute')
     assert hopeless.severity is Severity.WARNING
     assert '1 have no readable frame' in hopeless.message
 
@@ -156,10 +156,10 @@ def test_unknown_people_are_neither_shared_nor_one_sided():
 
 def test_a_modality_of_which_nothing_is_left():
     tracklets = records(12, 12, modality=RGB) + records(3, 4, modality=IR)
-    finding = check_drops(tracklets, set(), [], 'x', min_seq_len=12)
+    finding = check_drops(tracklets, set(), 'x', min_seq_len=12)
     assert (finding.severity, 'no infrared tracklet is left' in finding.message) == (Severity.BROKEN, True)
-    assert check_drops(tracklets, set(), [], 'x', 12, RGB).severity is Severity.WARNING
-    assert check_drops(tracklets, set(), [], 'x', 3).severity is Severity.OK
+    assert check_drops(tracklets, set(), 'x', 12, RGB).severity is Severity.WARNING
+    assert check_drops(tracklets, set(), 'x', 3).severity is Severity.OK
 
 
 def test_repeated_tracklets():

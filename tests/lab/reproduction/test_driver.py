@@ -14,7 +14,7 @@ import pytest
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import execution, planning, reproduce
-from dscreid.lab.reproduction.driver import failures, prepare
+from dscreid.lab.reproduction.driver import prepare
 from dscreid.lab.reproduction.execution import lock_folder, run_jobs
 from dscreid.lab.reproduction.jobs import Job
 from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
@@ -80,10 +80,10 @@ def test_a_failing_row_stops_no_other_and_is_tried_again(bench):
 
 def test_failures_are_reported_with_their_cause(bench):
     bench.setenv('FAKE_FAILING', 'source_demo')
-    lines = failures(reproduce(bench.options(rows=['cd'], stream=io.StringIO())))
-    assert len(lines) == 2
-    assert 'told to fail' in lines[0]
-    assert 'it needs bupt2hitsz/seed1/source_demo' in lines[1]
+    source, row = reproduce(bench.options(rows=['cd'], stream=io.StringIO())).values()
+    assert (source.lost, row.lost) == (True, True)
+    assert 'told to fail' in source.note
+    assert row.note == 'it needs bupt2hitsz/seed1/source_demo'
 
 
 def test_parallel_rows_share_one_source_stage(bench):
