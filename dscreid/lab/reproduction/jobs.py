@@ -82,8 +82,8 @@ class JobStatus:
         return self.phase in (Phase.FAILED, Phase.SKIPPED)
 
     def __str__(self) -> str:
-        time = '' if self.seconds is None else format_duration(self.seconds)
-        details = '; '.join(filter(None, (time, self.note)))
+        duration = '' if self.seconds is None else format_duration(self.seconds)
+        details = '; '.join(filter(None, (duration, self.note)))
         return self.phase.value + (f' ({details})' if details else '')
 
 
