@@ -11,7 +11,7 @@ from dscreid.apis.command_line import run_command
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import RunOptions
 from dscreid.evaluation import load_features
-from dscreid.lab.reproduction.execution import read_metrics_of
+from dscreid.visualization.sources import read_evaluation
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -80,7 +80,7 @@ def check_run(work_dir, checkpoint, tracklets, reason, output):
     metrics = json.loads((work_dir / 'metrics.json').read_text())
     assert metrics.pop('evaluated') is False
     assert reason in metrics.pop('reason')
-    assert read_metrics_of(work_dir) == {}
+    assert read_evaluation(work_dir / 'metrics.json')[0] == {}
     features = load_features(work_dir / 'features.safetensors')
     assert len(features) == tracklets
     assert np.isfinite(features.feature).all()

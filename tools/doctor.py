@@ -1,10 +1,10 @@
 """Check everything that a config needs before a run: machine, data, evaluation, weights, memory, a batch of each stage.
 
-Checks of each dataset: layout and counts; missing, truncated, empty and repeated frames; frames whose names do not
+Checks of each dataset: layout and counts; missing, damaged, empty and repeated frames; frames whose names do not
 match their tracklet; repeated tracklets; people in two splits; tracklets that are left out by rules; balance of cameras
 and modalities. The config's source stage is also checked. Nothing is trained, and only the file of --json is written.
-Each finding is printed, and written to that file, as soon as it is known; a summary follows. A batch is only tried if
-its forecast fits into the free memory.
+Each finding is printed, and written to that file, as soon as it is known; a summary follows. Batches are computed
+within the free memory.
 """
 
 import argparse
@@ -32,11 +32,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--json', type=Path, metavar='FILE', help='also write all findings to this file; it is replaced if it exists'
     )
     parser.add_argument('--jobs', type=at_least(1), metavar='N', help='threads for files (default: all cores)')
-    parser.add_argument(
-        '--full-decode',
-        action='store_true',
-        help='decode every frame as in training instead of checking header and end: slower, finds damage inside',
-    )
     parser.add_argument('--strict', action='store_true', help='exit with 1 if there are warnings')
     parser.add_argument('--skip-frames', action='store_true', help='read only the index files, no images')
     parser.add_argument(
@@ -57,7 +52,6 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     options = lab.doctor.DoctorOptions(
         jobs=arguments.jobs,
-        full_decode=arguments.full_decode,
         check_files=not arguments.skip_frames,
         check_batches=not arguments.skip_batches,
         work_dir=arguments.work_dir,

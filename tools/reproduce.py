@@ -9,7 +9,7 @@ from dscreid.apis.command_line import at_least, make_parser, run_command
 from dscreid.lab import reproduction
 from dscreid.lab.reproduction import PRESETS, find_experiment, find_preset
 from dscreid.lab.reproduction.presets import Place
-from dscreid.lab.worlds import DIRECTIONS
+from dscreid.lab.synthetic import DIRECTIONS
 
 EXAMPLES = """examples:
   dscreid reproduce list
@@ -34,7 +34,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def list_command(arguments: argparse.Namespace) -> None:
     """Print the tables and figures with their rows."""
-    print(reproduction.list_experiments(find_preset(arguments.data)))
+    print(reproduction.list_experiments(Place(Path(), find_preset(arguments.data))))
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
         accept_revision=arguments.accept_revision,
         rerun_stale=arguments.rerun_stale,
     )
-    failed = reproduction.driver.failures(reproduction.reproduce(options))
-    if failed:
+    statuses = reproduction.reproduce(options)
+    if failed := [f'{name}: {status}' for name, status in statuses.items() if status.lost]:
         print('\n'.join(failed), file=sys.stderr)
         sys.exit(1)
 

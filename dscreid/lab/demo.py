@@ -1,47 +1,28 @@
 """The main workflow on two rendered worlds: render, pre-train, evaluate, adapt, evaluate, report."""
 
-import contextlib
 import hashlib
 import json
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine import Config
-
 from dscreid.apis.config import config_hash, load_config
-from dscreid.apis.report import attended_tracklets, examples_of
+from dscreid.apis.report import ReportOptions, make_report
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE, remove_run_folder
-from dscreid.apis.test import write_json
 from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.engine.checkpoint_files import last_checkpoint
 from dscreid.errors import CheckpointError
-from dscreid.lab.synthetic import WorldSpec, is_complete, render_world
-from dscreid.lab.worlds import adaptation_worlds
-from dscreid.visualization import (
-    ReportPicture,
-    ReportRun,
-    RetrievalGallery,
-    Scalars,
-    TrackletPictures,
-    collect_environment,
-    distance_density,
-    draw_feature_maps,
-    draw_prompt_attention,
-    figure_uri,
-    format_results_table,
-    load_run,
-    map_features,
-    read_scalars,
-    write_report,
-)
+from dscreid.lab.synthetic import WorldSpec, adaptation_worlds, is_complete, render_world
+from dscreid.visualization import ReportRun, load_run, read_scalars
 
-SOURCE_ROW = 'source model on unseen source people'
-CD_ROW = 'CD (source model, no adaptation)'
-DSC_ROW = 'DSC'
-CLUSTERING_ROW = 'B+Clu (clustering only)'
-BOUND_ROW = 'true target labels (bound)'
+CD_ROW, DSC_ROW = 'CD (source model, no adaptation)', 'DSC'
+#: Name of each run in the report.
+_ROWS = {
+    'source': 'source model on unseen source people',
+    'cd': CD_ROW,
+    'bclu': 'B+Clu (clustering only)',
+    'dsc': DSC_ROW,
+    'true_labels': 'true target labels (bound)',
+}
 
 #: Configs of the runs, without the direction.
 _CONFIGS = {
@@ -99,14 +80,11 @@ class Demo:
         """Run the unfinished parts, write the report, and return the rows of the results table, CD first."""
         for role, spec in self.worlds.items():
             if not is_complete(root := self.out / 'worlds' / role, spec):
-                with self.timed(f'{role} world'):
-                    render_world(root, spec, self.processes, overwrite=True)
+                print(f'\n=== {role} world ===', flush=True)
+                render_world(root, spec, self.processes, overwrite=True)
         self._train('source')
-        runs = [self._train('cd', CD_ROW), self._train('dsc', DSC_ROW)]
-        if self.compare:
-            runs.insert(1, self._train('bclu', CLUSTERING_ROW))
-            runs.append(self._train('true_labels', BOUND_ROW))
-        self._write_report(runs)
+        runs = [self._train(run) for run in (('cd', 'bclu', 'dsc', 'true_labels') if self.compare else ('cd', 'dsc'))]
+        self.write_report(runs)
         return runs
 
     def problems(self, runs: list[ReportRun]) -> list[str]:
@@ -121,7 +99,7 @@ class Demo:
             problems.append(f'DSC changes mAP by {100 * gain:+.1f} points from CD; it should gain')
         identities = self.worlds['target'].train_ids
         fewest, most = (factor * identities for factor in _CLUSTERS)
-        labels = {key: values[-1] for key, (_, values) in self._scalars('dsc').series.items()}
+        labels = {key: values[-1] for key, (_, values) in read_scalars(*self._logs('dsc')).series.items()}
         for modality in ('rgb', 'ir'):
             clusters, labeled = labels[f'labels/{modality}_clusters'], labels[f'labels/{modality}_labelled']
             if not fewest <= clusters <= most:
@@ -138,7 +116,8 @@ class Demo:
         """Return the folder of a run, emptied if it holds a run of another config, world or source model."""
         folder = self.out / run
         marker = self._root(run) / 'world.json'
-        parts = [config_hash(self._config(run)), str(self.seed), marker.read_text(encoding='utf-8')]
+        config = load_config(self.config_path(run), {'data_root': str(self._root(run))})
+        parts = [config_hash(config), str(self.seed), marker.read_text(encoding='utf-8')]
         if run != 'source':
             parts.append((self.out / 'source' / 'key').read_text(encoding='utf-8'))
         key = hashlib.sha256('\n'.join(parts).encode()).hexdigest()
@@ -149,15 +128,7 @@ class Demo:
         key_file.write_text(key, encoding='utf-8')
         return folder
 
-    @contextlib.contextmanager
-    def timed(self, part: str) -> Iterator[None]:
-        """Run a block under a heading and record its wall time."""
-        print(f'\n=== {part} ===', flush=True)
-        start = time.perf_counter()
-        yield
-        write_json(self.out / 'timings.json', self._timings() | {part: round(time.perf_counter() - start, 1)})
-
-    def _train(self, run: str, row: str = SOURCE_ROW) -> ReportRun:
+    def _train(self, run: str) -> ReportRun:
         """Train and evaluate a run, unless both are done. The metrics are written last."""
         folder = self.work_dir(run)
         metrics = folder / METRICS_FILE
@@ -167,34 +138,31 @@ class Demo:
                 resume=run != 'cd',  # which trains nothing and so has nothing to continue
                 overwrite=run == 'cd',
                 seed=self.seed,
-                source_checkpoint=None if run == 'source' else self._checkpoint('source'),
+                source_checkpoint=None if run == 'source' else self._source_checkpoint(),
                 config_options={'data_root': str(self._root(run))},
             )
-            with self.timed(run):
-                run_experiment(self.config_path(run), run_options)
-        return load_run(row, metrics, folder / FEATURES_FILE, upper_bound=row == BOUND_ROW)
+            print(f'\n=== {run} ===', flush=True)
+            run_experiment(self.config_path(run), run_options)
+        return load_run(_ROWS[run], metrics, folder / FEATURES_FILE, upper_bound=run == 'true_labels')
 
-    def _checkpoint(self, run: str) -> Path:
-        if checkpoint := last_checkpoint(self.out / run):
+    def _source_checkpoint(self) -> Path:
+        folder = self.out / 'source'
+        if checkpoint := last_checkpoint(folder):
             return checkpoint
-        raise CheckpointError(f'{self.out / run}: has no checkpoint; remove it and start the demo again')
+        raise CheckpointError(f'{folder}: has no checkpoint; remove it and start the demo again')
 
-    def _write_report(self, runs: list[ReportRun]) -> None:
-        config, size, source = self._config('cd'), self.size, self._source_metrics()
-        shown = [run for run in runs if run.name in (CD_ROW, DSC_ROW)]
-        examples, dataset = examples_of(config, shown)
-        densities = [distance_density(run.name, run.features) for run in shown if run.features is not None]
-        write_report(
-            self.out / 'report.html',
+    def write_report(self, runs: list[ReportRun]) -> None:
+        """Write ``report.html`` about finished runs, and print their results."""
+        size, source = self.size, self._source_metrics()
+        folders = {row: run for run, row in _ROWS.items()}
+        report = ReportOptions(
+            out=self.out / 'report.html',
             title='dscreid demo',
-            runs=runs,
-            curves={'Source stage': self._scalars('source'), 'Adaptation (DSC)': self._scalars('dsc')},
-            retrieval=RetrievalGallery(examples, TrackletPictures(dataset)),
-            densities=densities,
-            pictures=self._pictures(shown),
-            timings=self._timings() or None,
-            environment=collect_environment(),
-            notes=[
+            work_dirs=[f'{run.name}={self.out / folders[run.name]}' for run in runs],
+            bounds=[run.name for run in runs if run.upper_bound],
+            scalars=[f'Source stage={log}' for log in self._logs('source')],
+            identities=self.worlds['target'].train_ids,
+            note=[
                 f'{size.note} Synthetic data: a rendered source world in BUPTCampus layout and a rendered target world '
                 f'in HITSZ-VCM layout, no real person. Made by `python tools/demo.py{size.command} --seed '
                 f'{self.seed}`.',
@@ -203,37 +171,13 @@ class Demo:
                 'Pseudo labels are compared with the true identities only for the curves; training never sees them.',
             ],
         )
-        print(f'\n{size.note}\n{format_results_table(runs)}')
-
-    def _pictures(self, runs: list[ReportRun]) -> list[ReportPicture]:
-        """Draw 200 test tracklets in the plane, and the attention of DSC's prompts."""
-        tables = [(run.name, run.features) for run in runs if run.features is not None]
-        features = draw_feature_maps([map_features(*table, tracklets=200) for table in tables])
-        rows = attended_tracklets(self._config('dsc'), self._checkpoint('dsc'))
-        attention = figure_uri(draw_prompt_attention(rows), 'png')
-        text = 'Test tracklets of persons drawn at random, in the plane (t-SNE).'
-        caption = (
-            'Frames, and the same frames under the attention of their prompts: bright patches get the most. The '
-            'number above a frame is the share of its prompts in the dynamic feature.'
-        )
-        return [
-            ReportPicture('Feature map', text, figure_uri(features), 'Feature maps of CD and DSC'),
-            ReportPicture('Prompt attention', caption, attention, '; '.join(row.title for row in rows)),
-        ]
+        print(f'\n{size.note}\n{make_report(report)}')
 
     def _source_metrics(self) -> dict[str, float]:
         return json.loads((self.out / 'source' / METRICS_FILE).read_text(encoding='utf-8'))
 
-    def _scalars(self, run: str) -> Scalars:
-        paths = sorted((self.out / run).glob('*/vis_data/scalars.json'))
-        return read_scalars(*paths, identities=None if run == 'source' else self.worlds['target'].train_ids)
-
-    def _config(self, run: str) -> Config:
-        return load_config(self.config_path(run), {'data_root': str(self._root(run))})
+    def _logs(self, run: str) -> list[Path]:
+        return sorted((self.out / run).glob('*/vis_data/scalars.json'))
 
     def _root(self, run: str) -> Path:
         return self.out / 'worlds' / ('source' if run == 'source' else 'target')
-
-    def _timings(self) -> dict[str, float]:
-        file = self.out / 'timings.json'
-        return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}

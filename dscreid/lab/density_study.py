@@ -22,7 +22,6 @@ from dscreid.pseudo_labels import ClusteringSettings, ari_of_all, choose_for_sam
 from dscreid.pseudo_labels.clustering.dbscan import cluster
 from dscreid.pseudo_labels.descriptors import joined_halves
 from dscreid.structures import Modality, TrackletFeatures
-from dscreid.utils.files import existing_file
 from dscreid.utils.progress import track
 
 #: Usual settings in unsupervised re-identification: the defaults of a clustering.
@@ -54,26 +53,19 @@ class Outcome:
     labeled: float  # fraction of labeled tracklets
 
 
-def read_target(
-    place: str | Path, config: str | Path, checkpoint: str | Path | None
-) -> dict[Modality, LabeledFeatures]:
-    """Read features of a target's training split as in the first labeling of an adaptation.
+def read_target(root: str | Path, config: str | Path, checkpoint: str | Path) -> dict[Modality, LabeledFeatures]:
+    """Extract features of a target's training split as in the first labeling of an adaptation.
 
     Args:
-        place: Root of the target in the config's layout, or a file written by :func:`save_target`.
+        root: Root of the target in the config's layout.
         config: Config of an adaptation, with a ``ClusterHook``.
-        checkpoint: Checkpoint of the source stage. May be None if ``place`` is a file.
+        checkpoint: Checkpoint of the source stage.
 
     Raises:
-        ConfigError: If there is no checkpoint, or the config has no ``ClusterHook``.
+        ConfigError: If the config has no ``ClusterHook``.
         DatasetError: If the data cannot be read.
     """
-    place = Path(place)
-    if place.suffix == '.npz':
-        return _load_target(place)
-    if checkpoint is None:
-        raise ConfigError(f'{place}: features of a folder need a model; give --checkpoint')
-    settings = load_config(config, {'data_root': str(place)})
+    settings = load_config(config, {'data_root': str(root)})
     require_keys(settings, 'model', 'default_hooks')
     hook, reading = cluster_hook_of(settings), extraction_loader(settings)
     if hook is None or reading is None:
@@ -91,16 +83,6 @@ def read_target(
     pids, static, dynamic = dataset.read_ground_truth().pids, features.static.cpu(), features.dynamic.cpu()
     rows = {modality: dataset.indices(modality) for modality in Modality}
     return {m: LabeledFeatures(TrackletFeatures(static[at], dynamic[at]), pids[at]) for m, at in rows.items()}
-
-
-def save_target(target: Mapping[Modality, LabeledFeatures], path: str | Path) -> None:
-    """Save a target's features and ids, so that the study can be repeated without the model."""
-    arrays: dict[str, Any] = {}
-    for modality, part in target.items():
-        values = (part.features.static.numpy(), part.features.dynamic.numpy(), part.pids)
-        arrays |= dict(zip(_names(modality), values, strict=True))
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **arrays)
 
 
 def outcome(joined: torch.Tensor, pids: np.ndarray, settings: ClusteringSettings) -> Outcome:
@@ -163,40 +145,3 @@ def study_markdown(
                     f'| {result.ari_all:.3f} | {best - result.ari_all:.3f} | {result.ari:.3f} | {result.labeled:.2f} |'
                 )
     return '\n'.join(lines) + '\n'
-
-
-def _names(modality: Modality) -> list[str]:
-    """Names of the arrays of static features, dynamic features and person ids in a file."""
-    return [f'{modality.value}_{part}' for part in ('s', 'd', 'pid')]
-
-
-def _load_target(path: Path) -> dict[Modality, LabeledFeatures]:
-    if existing_file(path) is None:
-        raise DatasetError(f'{path}: no such file of features; --save writes one')
-    try:
-        with np.load(path) as archive:
-            arrays = dict(archive)
-    except Exception as error:  # a damaged archive can raise any exception, and pickled objects are refused
-        reason = ' '.join(str(error).split())[:100]
-        raise DatasetError(f'{path}: cannot be read ({reason}); write it again with --save') from error
-    target = {}
-    for modality in Modality:
-        names = _names(modality)
-        if missing := [name for name in names if name not in arrays]:
-            raise DatasetError(f'{path}: lacks {", ".join(missing)}; write it again with --save')
-        static, dynamic, pids = (arrays[name] for name in names)
-        floats = static.ndim == 2 and static.dtype == dynamic.dtype == np.float32
-        shaped = static.shape == dynamic.shape and pids.shape == static.shape[:1]
-        if not (floats and shaped and pids.dtype.kind == 'i'):
-            raise DatasetError(
-                f'{path}: {names[0]} and {names[1]} must be float32 (N, D), {names[2]} integer (N,); write it again '
-                'with --save'
-            )
-        if broken := np.count_nonzero(~np.isfinite(np.hstack([static, dynamic])).all(axis=1)):
-            raise DatasetError(
-                f'{path}: the features of {broken} of {len(static)} {modality.value} tracklets hold NaN or infinite '
-                'values; check the weights and write it again with --save'
-            )
-        halves = TrackletFeatures(torch.from_numpy(static), torch.from_numpy(dynamic))
-        target[modality] = LabeledFeatures(halves, pids)
-    return target

@@ -10,15 +10,15 @@ from scipy.stats import spearmanr
 
 from dscreid.apis.config import load_config
 from dscreid.apis.run_folder import files_of_run
-from dscreid.apis.test import evaluate, write_json
+from dscreid.apis.test import evaluate
 from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, is_chosen, read_record
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.pseudo_labels.criteria import LABEL_FREE_CRITERIA
-from dscreid.utils.records import is_number, read_json_object
 from dscreid.visualization import read_scalars
+from dscreid.visualization.sources import read_evaluation
 
-#: Metrics of checkpoints that were not validated during training, in the run's folder.
-SCORES_FILE = 'epoch_metrics.json'
+#: Evaluations of checkpoints that were not validated during training, in the run's folder.
+SCORES_FOLDER = 'selection_study'
 
 
 @dataclass(frozen=True)
@@ -146,34 +146,26 @@ def _validated(work_dir: Path, metric: str) -> dict[int, float]:
 
 
 def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, float]:
-    """Read the metrics of checkpoints from ``SCORES_FILE``, or evaluate them."""
-    path = work_dir / SCORES_FILE
-    known = read_scores(path) if path.is_file() else {}
-    checkpoints = {epoch: work_dir / f'epoch_{epoch}.pth' for epoch in epochs if str(epoch) not in known}
+    """Read the metrics of checkpoints from ``SCORES_FOLDER``, and evaluate the others."""
+    files = {epoch: work_dir / SCORES_FOLDER / f'epoch_{epoch}.json' for epoch in epochs}
+    checkpoints = {epoch: work_dir / f'epoch_{epoch}.pth' for epoch in epochs if not files[epoch].is_file()}
     if missing := [epoch for epoch, checkpoint in checkpoints.items() if not checkpoint.is_file()]:
         raise CheckpointError(
             f'{work_dir}: epochs {missing} have neither metrics nor checkpoints; train with --cfg-options '
             'default_hooks.checkpoint.max_keep_ckpts=-1 or train_cfg.val_interval=1'
         )
     for epoch, checkpoint in checkpoints.items():
-        result = evaluate(load_config(_config_of(work_dir)), checkpoint, work_dir / 'selection_study')
-        if not result:
-            raise DatasetError(f'{work_dir}: there are no test metrics to compare criteria with: {result.reason}')
-        known[str(epoch)] = dict(result)
-        write_json(path, known)
-    for epoch in epochs:
-        if metric not in known[str(epoch)]:
-            raise ConfigError(f"no metric '{metric}'; known are {', '.join(known[str(epoch)])}")
-    return {epoch: known[str(epoch)][metric] for epoch in epochs}
-
-
-def read_scores(path: Path) -> dict[str, dict[str, float]]:
-    """Read the metrics of checkpoints, by epoch, that an earlier study evaluated."""
-    remedy = 'remove it, and the checkpoints are evaluated again'
-    content = read_json_object(path, 'record of metrics', remedy)
-    if not all(isinstance(one, dict) and all(map(is_number, one.values())) for one in content.values()):
-        raise CheckpointError(f'{path}: is not a record of metrics by epoch; {remedy}')
-    return content
+        evaluate(load_config(_config_of(work_dir)), checkpoint, work_dir / SCORES_FOLDER, out=files[epoch])
+    scores = {}
+    for epoch, file in files.items():
+        metrics, reason = read_evaluation(file)
+        if not metrics:
+            file.unlink()  # the reason can be removed
+            raise DatasetError(f'{work_dir}: there are no test metrics to compare criteria with: {reason}')
+        if metric not in metrics:
+            raise ConfigError(f"no metric '{metric}'; known are {', '.join(metrics)}")
+        scores[epoch] = metrics[metric]
+    return scores
 
 
 def _config_of(work_dir: Path) -> Path:

@@ -90,7 +90,7 @@ def test_it_is_packed_by_its_name(dataset_class, root, tmp_path):
 
 def test_the_doctor_checks_it(dataset_class, root):
     use = DatasetUse('FolderPerTracklet', str(root), (dict(split='train'), dict(split='test')))
-    findings = list(examine_dataset(use, jobs=1, full_decode=True))
+    findings = list(examine_dataset(use, jobs=1))
     assert {f.check for f in findings} >= {
         'index', 'published counts', 'frames', 'duplicates', 'foreign frames', 'balance', 'left out', 'overlap',
     }  # fmt: skip
@@ -98,5 +98,5 @@ def test_the_doctor_checks_it(dataset_class, root):
     moved = root / 'train/rgb/0001_1_00'
     moved.rename(root / 'test/rgb/0001_1_00')
     next(moved.parent.glob('*/000.jpg')).write_bytes(b'')
-    broken = {f.check for f in examine_dataset(use, jobs=1, full_decode=True) if f.severity is Severity.BROKEN}
+    broken = {f.check for f in examine_dataset(use, jobs=1) if f.severity is Severity.BROKEN}
     assert broken == {'frames', 'overlap'}

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from dscreid.apis.config import config_hash, load_config
 from dscreid.errors import ConfigError
 from dscreid.lab.demo import CD_ROW, DSC_ROW, FULL, SHORT, Demo
-from dscreid.visualization import ReportRun
+from dscreid.visualization import ReportRun, load_run
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SETTINGS = "test_dataloader = dict(dataset=dict(type='HITSZVCM', split='test'))\nmodel = dict(a={})\n"
@@ -106,11 +107,24 @@ def test_the_worlds_of_the_short_demo_are_half_as_large(tmp_path):
         assert (small.seed, small.layout, small.appearance) == (large.seed, large.layout, large.appearance)
 
 
-def test_timings_of_several_runs_add_up(demo):
-    for part in ('one', 'two'):
-        with demo.timed(part):
-            pass
-    assert list(json.loads((demo.out / 'timings.json').read_text())) == ['one', 'two']
+def test_the_report_shows_both_runs(demo, tiny_experiment, capsys):
+    for run, folder in (
+        ('source', tiny_experiment.source_dir),
+        *((run, tiny_experiment.work_dir) for run in ('cd', 'dsc')),
+    ):
+        shutil.copytree(folder, demo.out / run)
+    (demo.out / 'source' / 'metrics.json').write_text(json.dumps({'mean/Rank-1': 0.9, 'mean/mAP': 0.5}))
+    runs = [
+        load_run(row, demo.out / run / 'metrics.json', demo.out / run / 'features.safetensors')
+        for run, row in (('cd', CD_ROW), ('dsc', DSC_ROW))
+    ]
+    demo.write_report(runs)
+    page = (demo.out / 'report.html').read_text()
+    headings = ('Source stage', 'Retrieval lists', 'Distances', 'Feature map', 'Prompt attention', 'Wall times')
+    assert [heading for heading in headings if heading not in page] == []
+    assert 'on unseen people of the source world' in page
+    assert page.count('data:image/jpeg;base64') > 10
+    assert DSC_ROW in capsys.readouterr().out
 
 
 def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):

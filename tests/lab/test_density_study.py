@@ -1,20 +1,17 @@
 """The study of clustering settings chosen without labels, on planted features and on a real target."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from dscreid.errors import ConfigError, DatasetError
+from dscreid.errors import ConfigError
 from dscreid.lab.density_study import (
     FAMILY,
     LabeledFeatures,
     best_fixed,
     outcome,
     read_target,
-    save_target,
     study_markdown,
     study_target,
 )
@@ -85,36 +82,9 @@ def test_the_table(target):
     assert float(cells[3][6]) > 0.1  # k1=30 merges identities of six
 
 
-def test_saved_features_come_back(target, tmp_path):
-    save_target(target, tmp_path / 'folder' / 'mine.npz')
-    back = read_target(tmp_path / 'folder' / 'mine.npz', 'unread.py', None)
-    for modality, part in target.items():
-        np.testing.assert_array_equal(back[modality].pids, part.pids)
-        assert torch.equal(back[modality].features.static, part.features.static)
-        assert torch.equal(back[modality].features.dynamic, part.features.dynamic)
-
-
-def test_bad_input_is_named(tiny_runs, tmp_path):
-    with pytest.raises(DatasetError, match=r'none\.npz: no such file of features; --save'):
-        read_target(tmp_path / 'none.npz', 'unread.py', None)
-    np.savez(tmp_path / 'half.npz', rgb_s=np.zeros((1, 2)))
-    with pytest.raises(DatasetError, match=r'half\.npz: lacks rgb_d, rgb_pid;'):
-        read_target(tmp_path / 'half.npz', 'unread.py', None)
-    with pytest.raises(ConfigError, match=r'features of a folder need a model; give --checkpoint'):
-        read_target(tiny_runs.hitsz, tiny_runs.adapt, None)
+def test_a_config_without_labels_to_make_is_named(tiny_runs, tmp_path):
     with pytest.raises(ConfigError, match='no ClusterHook'):
         read_target(tiny_runs.bupt, tiny_runs.source, tmp_path / 'any.pth')
-
-
-def test_features_that_are_not_finite_are_named(target, tmp_path):
-    spoilt, halves = dict(target), target[Modality.IR].features
-    static = halves.static.clone()
-    static[[0, 5], 1] = float('nan')
-    spoilt[Modality.IR] = replace(target[Modality.IR], features=replace(halves, static=static))
-    save_target(spoilt, tmp_path / 'spoilt.npz')
-    count = len(static)
-    with pytest.raises(DatasetError, match=rf'spoilt\.npz: the features of 2 of {count} ir tracklets hold NaN'):
-        read_target(tmp_path / 'spoilt.npz', 'unread.py', None)
 
 
 def test_features_of_a_real_target(tiny_runs, tiny_experiment, one_thread):

@@ -13,13 +13,8 @@ from dscreid.datasets import HITSZVCM
 from dscreid.errors import ConfigError
 from dscreid.lab.dataset_checks import Severity
 from dscreid.lab.doctor import DoctorOptions, diagnose, forecast
-from dscreid.lab.doctor.batches import StageMeasure
-from dscreid.lab.doctor.forecast import (
-    FreeResources,
-    check_forecast,
-    forecast_evaluation,
-    forecast_pseudo_labels,
-)
+from dscreid.lab.doctor.batches import BatchMeasure, StageMeasure
+from dscreid.lab.doctor.forecast import check_disk, check_memory, check_time, forecast_pseudo_labels
 from dscreid.pseudo_labels.clustering.forecast import Forecast
 from dscreid.structures import Modality
 
@@ -59,7 +54,7 @@ def test_a_healthy_experiment_with_one_batch_of_each_stage(tiny_runs):
         'balance', 'left out', 'overlap', 'memory forecast', 'time forecast', 'disk forecast',
     }  # fmt: skip
     frames = [f for f in diagnosis.findings if f.check == 'frames']
-    assert all(f.values['sizes'].keys() == {'32x16'} for f in frames)
+    assert all(f.message.endswith('mostly 32x16)') for f in frames)
 
 
 def test_bad_frames_break_it_unless_the_policy_goes_on(worlds):
@@ -99,8 +94,8 @@ def test_a_foreign_frame_of_bupt_is_a_warning(worlds):
     found = diagnose(config, FAST)
     assert ('foreign frames', 'bupt_campus train') in severities(found, Severity.WARNING)
     [finding] = [f for f in found.findings if f.check == 'foreign frames' and f.severity is Severity.WARNING]
-    assert finding.values['frames'] == 1
-    assert 'person' in finding.values['fields']
+    assert finding.message.startswith('1 tracklets list 1 frames')
+    assert 'by person' in finding.message
 
 
 def test_a_missing_root_and_a_malformed_index(worlds):
@@ -154,7 +149,6 @@ def test_forecasts_grow_with_the_square_and_count_what_is_stored(monkeypatch):
     assert 15 * small.seconds < large.seconds < 100 * small.seconds
     assert large.host_bytes > 2 * 4000 * 64 * 4
     assert forecast_pseudo_labels(dict.fromkeys(Modality, 0), 64, HOOK) == Forecast()
-    assert forecast_evaluation(1000, 64).host_bytes > 2 * 1000 * 64 * 4
 
 
 def test_a_labelling_that_cannot_fit_is_broken_one_that_may_not_is_a_warning():
@@ -168,9 +162,20 @@ def test_a_labelling_that_cannot_fit_is_broken_one_that_may_not_is_a_warning():
         (expected.least_host_bytes - 1, Severity.BROKEN),
     ]
     for free, severity in cases:
-        finding = check_forecast(measure, 10, 'x', FreeResources(free, None, 10**9), HOOK)[0]
+        finding = check_memory(expected, measure, 'x', free, None)
         assert finding.severity is severity, finding
         assert ('smaller k1' in finding.remedy) is (severity > Severity.INFO)
+
+
+def test_time_counts_what_is_slower_and_disk_three_checkpoints():
+    train, extraction = BatchMeasure(8, 3.0, 1.0), BatchMeasure(10, 0.0, 1.0)
+    measure = StageMeasure(10**6, 32, dict.fromkeys(Modality, 50), train, extraction, iterations=4, epochs=2)
+    # 4 steps of loading and computing, 100 tracklets to extract, and 5 s of labeling per epoch; 20 tracklets to test
+    message = check_time(Forecast(5.0), measure, 20, 'x').message
+    assert message.startswith('1.1 min for 2 epochs and one evaluation: an epoch takes extraction 10.0 s')
+    assert message.endswith('labelling 5.0 s, training 16.0 s; one evaluation 2.0 s')
+    assert check_disk(10**6, 'x', 36 * 10**6).severity is Severity.OK
+    assert check_disk(10**6, 'x', 36 * 10**6 - 1).severity is Severity.WARNING
 
 
 def test_findings_come_one_by_one(worlds):
@@ -256,7 +261,8 @@ def test_a_query_that_stands_in_its_gallery_is_a_warning(worlds):
     warned = severities(found, Severity.WARNING)
     assert {('repeated tracklets', 'bupt_campus test'), ('evaluation', 'source (tiny_source.py)')} <= warned
     [finding] = [f for f in found.findings if f.check == 'repeated tracklets' and f.severity]
-    assert finding.values == dict(repeated_lines=1, tracklets_listed_twice=1, shared_frames=0)
+    assert finding.message.startswith('1 index lines repeat an earlier line')
+    assert '; 1 tracklets are listed twice' in finding.message
 
 
 def keep_lines(path, keep):

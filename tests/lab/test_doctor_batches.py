@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dscreid.lab.dataset_checks import Severity
-from dscreid.lab.doctor import batches
+from dscreid.lab.doctor import batches, memory
 from dscreid.lab.doctor.batches import Step, small_part, try_step
 
 CPU = torch.device('cpu')
@@ -40,29 +40,26 @@ def test_a_small_part_has_both_modalities(modalities, rows):
     assert [sample.modality for sample in part['data_samples']] == [modalities[row] for row in rows]
 
 
-def test_a_batch_that_does_not_fit_is_forecast_and_not_tried():
-    step, sizes = recording_step(batch_of(*['rgb', 'ir'] * 8), optimizer=1000)
-    finding, measure = try_step(step, CPU, 'x', free=100_000)
-    assert set(sizes) == {2}
-    assert finding.severity is Severity.BROKEN
-    assert 'not computed: about' in finding.message
-    assert 'batch_size' in finding.remedy
-    assert (measure.tracklets, measure.load_seconds) == (16, 0.5)
-    # 4 kB and 40 kB a tracklet, a margin of 15 %, and the optimizer
-    assert measure.peak_memory == int(1.15 * 16 * 44_000) + 1000
+def test_a_batch_that_does_not_fit_fails_within_its_limit(monkeypatch):
+    monkeypatch.setattr(memory, 'free_memory', lambda: 456 * 2**20)
+    step, sizes = recording_step(batch_of('rgb', 'ir'), optimizer=2**30)
+    with pytest.raises(RuntimeError) as error:
+        try_step(step, CPU, 'x')
+    assert memory.is_out_of_memory(error.value)
+    assert sizes == []
 
 
-@pytest.mark.parametrize('free', [None, 10**7])
-def test_a_batch_that_fits_is_computed(free):
+def test_a_batch_that_fits_is_computed():
     step, sizes = recording_step(batch_of(*['rgb', 'ir'] * 8))
-    finding, _ = try_step(step, CPU, 'x', free)
-    assert sizes[-2:] == [16, 16]
+    finding, measure = try_step(step, CPU, 'x')
+    assert sizes == [2, 2, 16, 16]
     assert finding.severity is Severity.OK
+    assert (measure.tracklets, measure.load_seconds) == (16, 0.5)
 
 
 def test_a_long_batch_is_scaled(monkeypatch):
     monkeypatch.setattr(batches, '_LONG_SECONDS', 0.0)
     step, sizes = recording_step(batch_of(*['rgb', 'ir'] * 8))
-    finding, _ = try_step(step, CPU, 'x', free=None)
+    finding, _ = try_step(step, CPU, 'x')
     assert set(sizes) == {2}
     assert (finding.severity, 'forecast from 2 of them' in finding.message) == (Severity.OK, True)

@@ -4,12 +4,10 @@ import re
 from importlib.metadata import requires
 
 import pytest
-from mmengine import Config
 
 from dscreid.lab.dataset_checks import Severity
 from dscreid.lab.doctor import machine
-from dscreid.lab.doctor.machine import check_machine, check_shared_memory, collect_versions
-from dscreid.lab.doctor.stages import Stage
+from dscreid.lab.doctor.machine import check_machine, collect_versions
 
 
 def test_every_requirement_is_listed():
@@ -52,20 +50,3 @@ def test_runs_need_a_folder_that_can_be_written_to(tmp_path, below):
     assert found.severity is Severity.BROKEN
     assert found.message.endswith('which is not writable')
     assert '--work-dir' in found.remedy
-
-
-def test_workers_whose_batches_exceed_shared_memory():
-    pipeline = [dict(type='SampleFrames'), dict(type='LoadFrames')]
-    loader = dict(batch_size=24, num_workers=8, dataset=dict(pipeline=pipeline))
-    # test sets of both stages are the same loader
-    source, target = (
-        Config(dict({name: loader}, test_dataloader=dict(loader, num_workers=2)))
-        for name in ('val_dataloader', 'train_dataloader')
-    )
-    stages = [Stage('source', source), Stage('adaptation', target)]
-    (found,) = check_shared_memory(stages, 64 * 2**20)
-    assert found.severity is Severity.WARNING
-    assert '(val_dataloader 1 of 8, test_dataloader 1 of 2, train_dataloader 1 of 8)' in found.message
-    (found,) = check_shared_memory(stages, 2**30)
-    assert (found.severity, found.message) == (Severity.OK, '1.0 GiB free in /dev/shm')
-    assert check_shared_memory(stages, None) == []

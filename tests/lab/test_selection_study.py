@@ -7,12 +7,13 @@ import shutil
 import pytest
 
 from dscreid.apis.config import fit_to_machine, load_config
+from dscreid.apis.test import write_json
 from dscreid.apis.train import train_stage
 from dscreid.engine.selection_record import SelectionRecord
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.lab import selection_study
 from dscreid.lab.selection_study import (
-    SCORES_FILE,
+    SCORES_FOLDER,
     JudgedRun,
     chosen_epoch,
     picks_of,
@@ -94,9 +95,9 @@ def test_validated_runs_need_no_checkpoint(tmp_path):
 def test_checkpoints_that_were_not_validated_are_evaluated_once(tmp_path, monkeypatch):
     calls = []
 
-    def fake_evaluate(config, checkpoint, work_dir):
+    def fake_evaluate(config, checkpoint, work_dir, out):
         calls.append((config, checkpoint.name))
-        return {'mean/mAP': 0.9, 'mean/mINP': 0.3}
+        write_json(out, {'mean/mAP': 0.9, 'mean/mINP': 0.3})
 
     monkeypatch.setattr(selection_study, 'evaluate', fake_evaluate)
     monkeypatch.setattr(selection_study, 'load_config', lambda path: path.name)
@@ -118,7 +119,6 @@ def test_a_run_without_test_metrics_cannot_be_studied(tiny_runs, tiny_experiment
     load_config(tiny_runs.adapt, {'test_dataloader': None}).dump(tmp_path / 'method.py')
     with pytest.raises(DatasetError, match='there are no test metrics to compare criteria with: the config'):
         read_run(tmp_path)
-    assert not (tmp_path / SCORES_FILE).exists()
 
 
 def test_runs_that_cannot_be_studied(tmp_path):
@@ -145,6 +145,6 @@ def test_a_real_run(tiny_runs, tiny_experiment, tmp_path, one_thread):
     train_stage(config, source_checkpoint=tiny_experiment.source_checkpoint)
     found = read_run(tmp_path / 'run')  # validated after the second epoch alone
     assert list(found.scores) == [1, 2]
-    assert list(json.loads((tmp_path / 'run' / SCORES_FILE).read_text())) == ['1']
+    assert [path.name for path in (tmp_path / 'run' / SCORES_FOLDER).glob('*.json')] == ['epoch_1.json']
     assert found.scores[2] == pytest.approx(tiny_experiment.metrics['mean/mAP'])
     assert picks_of(found)['best'].score == max(found.scores.values())

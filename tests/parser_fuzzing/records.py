@@ -17,23 +17,21 @@ from dscreid.engine.finished import trained_checkpoint
 from dscreid.engine.hooks import bad_frames_hook
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.lab.doctor.stages import datasets_of, stages_of
-from dscreid.lab.reproduction.execution import peak_gpu_memory, read_metrics_of
+from dscreid.lab.reproduction.execution import peak_gpu_memory
 from dscreid.lab.reproduction.jobs import (
     Job,
     begin_attempt,
     end_attempt,
     is_finished,
     stale_reasons,
-    write_card,
 )
-from dscreid.lab.selection_study import read_scores
 from dscreid.lab.synthetic import is_complete, make_spec
 from dscreid.models.backbones import CLIPVisionTransformer
 from dscreid.utils.checkpoint import load_checkpoint
 from dscreid.visualization import read_scalars
 from dscreid.visualization.sources import read_evaluation
 from parser_fuzzing.harness import SECRET, Parser
-from parser_fuzzing.mutations import json_values, mutated_json, mutated_text, one_changed, tokens
+from parser_fuzzing.mutations import json_values, mutated_json, mutated_text, tokens
 
 
 def _inside(folder: Path, found: Path | None) -> Path | None:
@@ -132,63 +130,43 @@ BAD_FRAMES = Parser(
 
 _SOURCE_IDENTITY = {'config': 'c', 'seed': 1, 'data': {'train': 'f'}, 'code': 'k', 'sources': {}}
 _IDENTITY = {**_SOURCE_IDENTITY, 'sources': {'source': _SOURCE_IDENTITY}}
-_ATTEMPT = {'started': '2026-01-01', 'revision': 'k', 'seconds': 1.5, 'exit_code': 0}
-_START = {'identity': _IDENTITY, 'attempts': [_ATTEMPT, {**_ATTEMPT, 'seconds': None}]}
 _CARD = {
-    'run': 'r', 'seed': 1, 'identity': _IDENTITY, 'revisions': ['k'], 'metrics': {'rgb2ir/mAP': 0.5},
-    'git': {'dirty': False}, 'wall_seconds': 1.5,
+    'run': 'r', 'seed': 1, 'identity': _IDENTITY, 'revisions': ['k'], 'attempts': 1, 'metrics': {'rgb2ir/mAP': 0.5},
+    'wall_seconds': 1.5,
 }  # fmt: skip
 
 
 def _use_run(folder: Path, case: dict[str, Any]) -> object:
-    job = Job('r', folder, ('python', 'x'), identity=_IDENTITY, outputs=('metrics.json',))
+    job = Job('r', folder, ('python', 'x'), identity=_IDENTITY)
     found = stale_reasons(job), is_finished(job)
-    begin_attempt(job)
-    end_attempt(job, 2.0, 0)
-    write_card(job, metrics={})
+    end_attempt(job, begin_attempt(job), 2.0, metrics={})
     return found
 
 
 def _prepare_run(folder: Path) -> None:
-    for name, content in (('run_start.json', _START), ('run_card.json', _CARD), ('metrics.json', {})):
-        (folder / name).write_text(json.dumps(content))
+    for name in ('metrics.json', 'features.safetensors'):
+        (folder / name).touch()
 
 
-RUN_RECORDS = Parser(
-    name='run_start.json, run_card.json',
-    cases=one_changed({'run_start.json': _START, 'run_card.json': _CARD}, lambda name, content: mutated_json(content)),
+RUN_CARD = Parser(
+    name='run_card.json',
+    cases=mutated_json(_CARD).map(lambda content: {'run_card.json': content}),
     parse=_use_run,
     prepare=_prepare_run,
     errors=(CheckpointError,),
-    named=('run_start.json', 'run_card.json'),
+    named=('run_card.json',),
     remade=True,
 )
 
 _METRICS = {'rgb2ir/mAP': 0.5, 'rgb2ir/Rank-1': 0.6, 'checkpoint': {'file': 'a.pth'}}
 
 
-def _use_metrics(folder: Path, case: dict[str, Any]) -> object:
-    read_metrics_of(folder)
-    return read_evaluation(folder / 'metrics.json')
-
-
 METRICS = Parser(
     name='metrics.json',
     cases=mutated_json(_METRICS).map(lambda content: {'metrics.json': content}),
-    parse=_use_metrics,
+    parse=lambda folder, case: read_evaluation(folder / 'metrics.json'),
     errors=(CheckpointError,),
     named=('metrics.json',),
-)
-
-_SCORES = {'1': {'mean/mAP': 0.5}, '2': {'mean/mAP': 0.6}}
-SCORES = Parser(
-    name='scores of a selection study',
-    cases=mutated_json(_SCORES).map(lambda content: {'scores.json': content}),
-    parse=lambda folder, case: [
-        float(values.get('mean/mAP', 0)) for values in read_scores(folder / 'scores.json').values()
-    ],
-    errors=(CheckpointError,),
-    named=('scores.json',),
 )
 
 _LOG = '\n'.join(
@@ -295,5 +273,5 @@ CONFIG_PATHS = Parser(
 )
 
 PARSERS = (
-    FINISHED, LAST_CHECKPOINT, CRITERIA, BAD_FRAMES, RUN_RECORDS, METRICS, SCORES, SCALARS, WORLD, CONFIG_PATHS,
+    FINISHED, LAST_CHECKPOINT, CRITERIA, BAD_FRAMES, RUN_CARD, METRICS, SCALARS, WORLD, CONFIG_PATHS,
 )  # fmt: skip

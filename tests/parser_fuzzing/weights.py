@@ -17,7 +17,6 @@ from dscreid.engine.checkpoint_files import check_whole
 from dscreid.engine.source_weights import check_resumable
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.evaluation import load_features
-from dscreid.lab.density_study import read_target
 from dscreid.models.backbones import CLIPVisionTransformer
 from dscreid.models.backbones.pretrained import TOWER_KIND, load_pretrained_tower
 from dscreid.utils.checkpoint import load_model_weights, load_weights, read_metadata
@@ -186,36 +185,4 @@ FEATURES = Parser(
     named=('features.safetensors',),
 )
 
-_TARGET = {
-    f'{modality}_{key}': value
-    for modality in ('rgb', 'ir')
-    for key, value in (
-        ('s', np.ones((3, 2), np.float32)),
-        ('d', np.ones((3, 2), np.float32)),
-        ('pid', np.arange(3)),
-    )
-}
-
-
-def _archive(arrays: dict[str, Any]) -> bytes:
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    return stream.getvalue()
-
-
-_odd = _arrays | st.just(np.array(['x'])) | st.just(np.array([{}], dtype=object))
-TARGET = Parser(
-    name='features of a density study (.npz)',
-    cases=st.one_of(
-        mutated_bytes(_archive(_TARGET)),
-        st.dictionaries(st.sampled_from(sorted(_TARGET)), _odd, max_size=2).map(
-            lambda changed: _archive(_TARGET | changed)
-        ),
-        st.binary(max_size=40),
-    ).map(lambda content: {'target.npz': content}),
-    parse=lambda folder, case: read_target(folder / 'target.npz', 'unused.py', None),
-    errors=(DatasetError,),
-    named=('target.npz',),
-)
-
-PARSERS = (PICKLE, OLD_PICKLE, TORCHSCRIPT, SAFETENSORS, TOWER, FEATURES, TARGET)
+PARSERS = (PICKLE, OLD_PICKLE, TORCHSCRIPT, SAFETENSORS, TOWER, FEATURES)

@@ -4,7 +4,7 @@ import pytest
 
 from dscreid.apis.command_line import run_command
 from dscreid.lab.reproduction import driver
-from dscreid.lab.reproduction.progress import JobStatus, Phase
+from dscreid.lab.reproduction.jobs import JobStatus, Phase
 
 
 @pytest.fixture(scope='module')
@@ -77,7 +77,7 @@ def test_failed_runs_give_exit_code_1(tool, monkeypatch, capsys, tmp_path):
     with pytest.raises(SystemExit) as stop:
         tool.main(['run', 'table3', '--out', str(tmp_path)])
     assert stop.value.code == 1
-    assert capsys.readouterr().err == 'a: failed: no memory\n'
+    assert capsys.readouterr().err == 'a: failed (1.0 s; no memory)\n'
 
 
 def test_the_command_line_reaches_the_options(tool, monkeypatch, tmp_path):

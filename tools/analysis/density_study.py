@@ -22,28 +22,23 @@ EXAMPLE = """example:
 def main(argv: list[str] | None = None) -> None:
     """Print the table."""
     parser = make_parser(__doc__, EXAMPLE)
-    parser.add_argument(
-        'targets', nargs='+', type=Path, metavar='TARGET', help='root folders of targets, or .npz files from --save'
-    )
-    parser.add_argument('--checkpoint', type=Path, help='checkpoint of the source stage; not needed for .npz files')
+    parser.add_argument('targets', nargs='+', type=Path, metavar='TARGET', help='root folders of targets')
+    parser.add_argument('--checkpoint', type=Path, required=True, help='checkpoint of the source stage')
     parser.add_argument(
         '--config',
         type=Path,
         default=Path('dsc/dsc_demo'),
         help='config of an adaptation to such targets (default: %(default)s)',
     )
-    parser.add_argument('--save', type=Path, metavar='FOLDER', help='save the features there, one .npz file per target')
     parser.add_argument('--out', type=Path, help='also write the table to this Markdown file')
     arguments = parser.parse_args(argv)
     check_outputs([arguments.out])
     targets = {}
     for place in arguments.targets:
-        name = place.stem if place.suffix == '.npz' else place.resolve().name
+        name = place.resolve().name
         if name in targets:
-            raise ConfigError(f'two targets are named {name}; rename one of the folders or files')
+            raise ConfigError(f'two targets are named {name}; rename one of the folders')
         targets[name] = lab.density_study.read_target(place, arguments.config, arguments.checkpoint)
-        if arguments.save is not None:
-            lab.density_study.save_target(targets[name], arguments.save / f'{name}.npz')
     write_and_print(lab.density_study.study_markdown(targets), arguments.out)
 
 

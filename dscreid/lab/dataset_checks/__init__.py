@@ -1,9 +1,8 @@
 """Dataset checks as functions of indexes, paths and file headers, and the findings that they return."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 
 class Severity(IntEnum):
@@ -25,22 +24,14 @@ class Finding:
     message: str  # the result in one sentence
     remedy: str = ''  # how to fix it; empty if there is nothing to fix
     details: tuple[str, ...] = ()  # individual cases, such as paths
-    values: dict[str, Any] = field(default_factory=dict)  # numbers behind the message, for the JSON file
 
 
 def warn_if(
-    problems: Sequence[str],
-    check: str,
-    subject: str,
-    message: str,
-    remedy: str,
-    details: tuple[str, ...] = (),
-    values: dict[str, Any] | None = None,
+    problems: Sequence[str], check: str, subject: str, message: str, remedy: str, details: tuple[str, ...] = ()
 ) -> Finding:
     """Return a warning whose message ends in the problems, or an OK finding without a remedy if there are none."""
-    severity = Severity.WARNING if problems else Severity.OK
-    text = '; '.join(filter(None, (message, *problems)))
-    return Finding(check, subject, severity, text, remedy if problems else '', details, values or {})
+    severity, text = Severity.WARNING if problems else Severity.OK, '; '.join(filter(None, (message, *problems)))
+    return Finding(check, subject, severity, text, remedy if problems else '', details)
 
 
 def counted(counts: Mapping[str, int]) -> list[str]:

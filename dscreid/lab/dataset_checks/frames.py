@@ -1,20 +1,18 @@
-"""Find incomplete images, and frames with the same bytes as another one."""
+"""Find frames that cannot be used, and frames with the same bytes as another one."""
 
 import hashlib
-import math
 import time
-import zlib
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
-from dscreid.datasets.bad_frames import fault_of, scan_frames
-from dscreid.datasets.frame_files import path_inside
+from dscreid.datasets.bad_frames import scan_frames
+from dscreid.datasets.decoding import choose_decoder, decode_frame
 from dscreid.datasets.storage import FrameStorage
-from dscreid.errors import DatasetError
+from dscreid.errors import DatasetError, FrameError
 from dscreid.lab.dataset_checks import Finding, Severity, warn_if
-from dscreid.lab.dataset_checks.frame_header import FrameHeader, inspect_content, read_header
 
 _OUTSIDE = 'outside the root'
 _NOT_IN_SHARDS = 'not packed, or in a damaged shard'
@@ -24,74 +22,55 @@ STOPPING_FAULTS = (_OUTSIDE, _NOT_IN_SHARDS)
 Owner = tuple[str, int, int | None]
 
 
+class CheckedFrame(NamedTuple):
+    """Why a frame cannot be used, or the digest of its bytes and its (height, width) if it can."""
+
+    fault: str | None = None
+    digest: bytes = b''
+    size: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True)
 class FrameScan:
-    """Results of checking the frame files of a dataset."""
+    """Results of checking the frames of a dataset."""
 
-    headers: Mapping[str, FrameHeader]  # frame → header, in the order of the given frames
-    duplicates: tuple[tuple[str, ...], ...]  # groups of two or more frames with the same bytes, in that order
-    decoded: bool  # whether every frame was decoded
-    seconds: float  # wall time of checking the files, without the search for duplicates
+    frames: Mapping[str, CheckedFrame]  # by path, in the order of the given frames
+    seconds: float  # wall time
 
     @property
     def bad(self) -> dict[str, str]:
         """Bad frame → fault."""
-        return {frame: h.fault for frame, h in self.headers.items() if h.fault is not None}
+        return {frame: checked.fault for frame, checked in self.frames.items() if checked.fault is not None}
+
+    @property
+    def duplicates(self) -> list[list[str]]:
+        """Groups of two or more frames with the same bytes."""
+        groups = defaultdict(list)
+        for frame, checked in self.frames.items():
+            if checked.fault is None:
+                groups[checked.digest].append(frame)
+        return [group for group in groups.values() if len(group) > 1]
 
 
-def scan_files(
-    storage: FrameStorage, frames: Sequence[str], jobs: int, full_decode: bool = False, name: str = 'frames'
-) -> FrameScan:
-    """Check the file of each of the distinct frames, or read it from its shard, which verifies its checksum.
-
-    Frames with equal size, first and last bytes are compared by SHA-256. ``full_decode`` also decodes each frame as in
-    training, which finds damage in the compressed data. ``jobs`` threads do the work, shown as ``name``.
-    """
-    check = partial(_inspect, storage, full_decode)
+def scan_files(storage: FrameStorage, frames: Sequence[str], jobs: int, name: str = 'frames') -> FrameScan:
+    """Decode each of the distinct frames as in training, in ``jobs`` threads, shown as ``name``."""
     start = time.perf_counter()
-    headers = dict(zip(frames, scan_frames(check, frames, jobs, f'check {name}'), strict=True))
-    seconds = time.perf_counter() - start
-    # empty and missing files are faults, not duplicates
-    alike = _groups((frame, (header.num_bytes, header.digest)) for frame, header in headers.items() if header.num_bytes)
-    suspects = [frame for group in alike for frame in group]
-    hashes = scan_frames(partial(_hash, storage), suspects, jobs, f'compare {name}')
-    return FrameScan(headers, _groups(zip(suspects, hashes, strict=True)), full_decode, seconds)
+    checked = dict(zip(frames, scan_frames(partial(_check, storage), frames, jobs, f'check {name}'), strict=True))
+    return FrameScan(checked, time.perf_counter() - start)
 
 
-def _groups(pairs: Iterable[tuple[str, Hashable]]) -> tuple[tuple[str, ...], ...]:
-    """Group frames with the same key; groups of one are left out."""
-    groups = defaultdict(list)
-    for frame, key in pairs:
-        groups[key].append(frame)
-    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
-
-
-def _inspect(storage: FrameStorage, full_decode: bool, frame: str) -> FrameHeader:
+def _check(storage: FrameStorage, frame: str) -> CheckedFrame:
+    content = None
     try:
-        header = _header(storage, frame)
-        if full_decode and header.fault is None and fault_of(storage, frame) is not None:
-            return replace(header, fault='cannot be decoded')
+        content = storage.read(frame)
+        image = decode_frame(storage, frame, choose_decoder('auto')[1])
+    except FrameError as error:
+        if content is not None:
+            return CheckedFrame('not a complete image' if len(content) else 'zero bytes')
+        return CheckedFrame('missing' if 'is missing' in str(error) else 'unreadable')
     except DatasetError:
-        return FrameHeader(_OUTSIDE if storage.frame_format is None else _NOT_IN_SHARDS)
-    return header
-
-
-def _header(storage: FrameStorage, frame: str) -> FrameHeader:
-    if storage.frame_format is None:
-        return read_header(path_inside(storage.root, frame))
-    content = storage.read(frame)
-    if storage.frame_format.encoding == 'raw':  # no structure to inspect: complete if the checksum is right
-        size = storage.frame_format.size
-        fault = None if len(content) == math.prod(size) * 3 else 'wrong number of pixels'
-        return FrameHeader(fault, len(content), size, zlib.crc32(content))
-    return inspect_content(content)
-
-
-def _hash(storage: FrameStorage, frame: str) -> str:
-    try:
-        return hashlib.sha256(storage.read(frame)).hexdigest()
-    except DatasetError:  # removed in the meantime: equal to no other frame
-        return frame
+        return CheckedFrame(_OUTSIDE if storage.frame_format is None else _NOT_IN_SHARDS)
+    return CheckedFrame(None, hashlib.blake2b(content, digest_size=16).digest(), image.shape[:2])
 
 
 def check_frames(scan: FrameScan, owners: Mapping[str, Owner], subject: str, stops: bool) -> list[Finding]:
@@ -100,29 +79,20 @@ def check_frames(scan: FrameScan, owners: Mapping[str, Owner], subject: str, sto
 
 
 def _bad_finding(scan: FrameScan, subject: str, stops: bool) -> Finding:
-    bad, total = scan.bad, len(scan.headers)
-    how = f'{"decoded" if scan.decoded else "header and end checked"}, {total / scan.seconds:,.0f} frames/s'
-    sizes = Counter(header.size for header in scan.headers.values() if header.size)
-    kinds = Counter(bad.values())
-    values = dict(
-        frames=total,
-        bad=len(bad),
-        decoded=scan.decoded,
-        seconds=scan.seconds,
-        kinds=dict(kinds),
-        sizes={f'{height}x{width}': count for (height, width), count in sizes.most_common(10)},
-    )
+    bad, total = scan.bad, len(scan.frames)
+    rate = f'{total / scan.seconds:,.0f} frames/s'
     if not bad:
+        sizes = Counter(frame.size for frame in scan.frames.values())
         common = ', mostly {}x{}'.format(*sizes.most_common(1)[0][0]) if sizes else ''
-        message = f'all {total:,} frames are complete ({how}{common})'
-        return Finding('frames', subject, Severity.OK, message, values=values)
-    message = f'{len(bad):,} of {total:,} frames cannot be used ({how}): {_listed(kinds)}'
+        return Finding('frames', subject, Severity.OK, f'all {total:,} frames can be decoded ({rate}{common})')
+    kinds = Counter(bad.values())
+    message = f'{len(bad):,} of {total:,} frames cannot be used ({rate}): {_listed(kinds)}'
     remedy = 'unpack the archive again, or train with --cfg-options on_bad_frame=substitute (or skip_tracklet)'
     if _NOT_IN_SHARDS in kinds:
         remedy = 'run tools/dataset_converters/pack.py again to replace damaged shards (for other splits: a new folder)'
     severity = Severity.BROKEN if stops or _OUTSIDE in kinds else Severity.WARNING
     details = tuple(f'{frame}: {fault}' for frame, fault in bad.items())
-    return Finding('frames', subject, severity, message, remedy, details, values)
+    return Finding('frames', subject, severity, message, remedy, details)
 
 
 def _listed(kinds: Counter[str]) -> str:
@@ -130,14 +100,13 @@ def _listed(kinds: Counter[str]) -> str:
 
 
 def _duplicate_finding(scan: FrameScan, owners: Mapping[str, Owner], subject: str) -> Finding:
-    kinds = Counter(_spread([owners[frame] for frame in group]) for group in scan.duplicates)
-    copies = sum(len(group) - 1 for group in scan.duplicates)
-    values = dict(groups=len(scan.duplicates), copies=copies, **kinds)
+    duplicates = scan.duplicates
+    kinds = Counter(_spread([owners[frame] for frame in group]) for group in duplicates)
+    copies = sum(len(group) - 1 for group in duplicates)
     problems = [f'{copies:,} frames repeat the bytes of another one', f'groups: {_listed(kinds)}'] if copies else []
     message = '' if copies else 'no two frames have the same bytes'
     remedy = 'correct the index: frames shared by people or splits are wrong labels or leaks'
-    details = tuple(' = '.join(group) for group in scan.duplicates)
-    return warn_if(problems, 'duplicates', subject, message, remedy, details, values)
+    return warn_if(problems, 'duplicates', subject, message, remedy, tuple(' = '.join(group) for group in duplicates))
 
 
 def _spread(owners: Sequence[Owner]) -> str:

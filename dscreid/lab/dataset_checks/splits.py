@@ -6,7 +6,6 @@ from itertools import combinations
 
 from dscreid.datasets.records import first_rows
 from dscreid.lab.dataset_checks import Finding, Severity, counted, warn_if
-from dscreid.lab.dataset_checks.foreign import ForeignTracklet
 from dscreid.structures import Modality, Tracklet
 
 #: A split is unbalanced if its modalities differ by this ratio or more.
@@ -22,46 +21,41 @@ def check_balance(tracklets: Sequence[Tracklet], subject: str) -> Finding:
     Broken if a modality is missing. A warning if a modality has only one tracklet, or at most a third of the other's,
     if some cameras, but not all, have only one modality, or if people (if ids are known) have only one.
     """
-    table = Counter((t.camera, t.modality) for t in tracklets)
-    cameras = {
-        str(camera): {m.value: table[camera, m] for m in Modality} for camera in sorted({t.camera for t in tracklets})
-    }
-    totals = {m: sum(t.modality is m for t in tracklets) for m in Modality}
-    people = {(t.pid, t.modality) for t in tracklets if t.pid is not None and t.pid >= 0}
-    lonely = sum(count == 1 for count in Counter(pid for pid, _ in people).values())
-    rgb, ir = totals.values()
-    values = dict(rgb=rgb, ir=ir, cameras=cameras, people_in_one_modality=lonely if people else None)
+    cameras = Counter(camera for camera, _ in {(t.camera, t.modality) for t in tracklets})
+    people = Counter(pid for pid, _ in {(t.pid, t.modality) for t in tracklets if t.pid is not None and t.pid >= 0})
+    rgb, ir = totals = [sum(t.modality is m for t in tracklets) for m in Modality]
     message = f'{rgb:,} visible and {ir:,} infrared tracklets, {len(cameras)} cameras'
     if not (rgb and ir):
         remedy = 'restore the index files; adaptation and evaluation need tracklets of both modalities'
-        return Finding('balance', subject, Severity.BROKEN, message, remedy, values=values)
-    one_sided = [camera for camera, counts in cameras.items() if not all(counts.values())]
+        return Finding('balance', subject, Severity.BROKEN, message, remedy)
+    one_sided = [str(camera) for camera, modalities in sorted(cameras.items()) if modalities == 1]
     # where every camera has one sensor, nothing is missing
     missing = 0 < len(one_sided) < len(cameras)
     problems = [f'cameras {", ".join(one_sided)} have only one modality'] if missing else []
-    problems += counted({'people appear in only one modality': lonely})
-    problems += [f'only one {_NAMES[m]} tracklet, which forms no cluster' for m in Modality if totals[m] == 1]
+    problems += counted({'people appear in only one modality': list(people.values()).count(1)})
+    problems += [
+        f'only one {_NAMES[m]} tracklet, which forms no cluster'
+        for m, n in zip(Modality, totals, strict=True)
+        if n == 1
+    ]
     if max(rgb, ir) >= _LOPSIDED * min(rgb, ir):
         problems.append('one modality has at least three times the tracklets of the other')
     remedy = 'compare with the published counts; no setting changes it'
-    return warn_if(problems, 'balance', subject, message, remedy, values=values)
+    return warn_if(problems, 'balance', subject, message, remedy)
 
 
 def check_drops(
     tracklets: Sequence[Tracklet],
     bad: Set[str],
-    foreign: Sequence[ForeignTracklet],
     subject: str,
     min_seq_len: int = 1,
     modality: Modality | None = None,
     on_bad_frame: str = 'error',
-    drops_foreign: bool = False,
 ) -> Finding:
-    """Count the tracklets of an index that each rule of a config drops, and the foreign frames if it drops these.
+    """Count the tracklets of an index that each rule of a config drops. ``bad`` are the bad frames.
 
-    ``bad`` are the bad frames, ``foreign`` the tracklets with foreign frames. Broken if nothing is left of a modality
-    that the config uses. A warning if rules other than ``modality`` drop five percent of the split or more, or if
-    ``on_bad_frame`` meets a tracklet without any readable frame.
+    Broken if nothing is left of a modality that the config uses. A warning if rules other than ``modality`` drop five
+    percent of the split or more, or if ``on_bad_frame`` meets a tracklet without any readable frame.
     """
     long_enough = [t for t in tracklets if len(t) >= min_seq_len]
     short = len(tracklets) - len(long_enough)
@@ -69,20 +63,13 @@ def check_drops(
     lost = sum(set(t.frames) <= bad for t in damaged)
     skips = on_bad_frame == 'skip_tracklet'
     skipped = len(damaged) if skips else 0
-    counts = {
-        f'min_seq_len={min_seq_len}': short,
-        'on_bad_frame=skip_tracklet': skipped,
-        'modality': sum(modality is not None and t.modality is not modality for t in long_enough),
-    }
-    foreign_frames = sum(f.count for f in foreign) if drops_foreign else 0
-    values = dict(
-        tracklets=len(tracklets),
-        dropped=counts,
-        with_bad_frames=len(damaged),
-        without_readable_frames=lost,
-        foreign_frames_dropped=foreign_frames,
+    parts = counted(
+        {
+            f'by min_seq_len={min_seq_len}': short,
+            'by on_bad_frame=skip_tracklet': skipped,
+            'by modality': sum(modality is not None and t.modality is not modality for t in long_enough),
+        }
     )
-    parts = counted({f'by {rule}': count for rule, count in counts.items()} | {'foreign frames': foreign_frames})
     message = f'of {len(tracklets):,} tracklets: {", ".join(parts) or "none left out"}'
     if lost and on_bad_frame == 'substitute':
         message += f'; {lost:,} have no readable frame, so on_bad_frame=substitute stops there'
@@ -95,7 +82,7 @@ def check_drops(
         message += f'; no {" and no ".join(emptied)} tracklet is left'
         severity = Severity.BROKEN
     remedy = 'check that the archive is complete; min_seq_len and on_bad_frame are options of the dataset'
-    return Finding('left out', subject, severity, message, remedy if severity else '', values=values)
+    return Finding('left out', subject, severity, message, remedy if severity else '')
 
 
 def check_overlap(splits: Mapping[str, Sequence[Tracklet]], subject: str) -> Finding:
@@ -105,11 +92,10 @@ def check_overlap(splits: Mapping[str, Sequence[Tracklet]], subject: str) -> Fin
     """
     frames = {split: {frame for t in tracklets for frame in t.frames} for split, tracklets in splits.items()}
     ids = {split: {t.pid for t in tracklets if t.pid is not None} for split, tracklets in splits.items()}
-    details, counts, kinds = [], {}, []
+    details, kinds = [], []
     for one, other in combinations(splits, 2):
         shared_frames = sorted(frames[one] & frames[other])
         shared_people = sorted(pid for pid in ids[one] & ids[other] if pid >= 0)
-        counts[f'{one}, {other}'] = dict(people=len(shared_people), frames=len(shared_frames))
         shared = [*(f'person {pid}' for pid in shared_people), *shared_frames]
         details += [f'{item} is in {one} and in {other}' for item in shared]
         if shared:
@@ -118,10 +104,10 @@ def check_overlap(splits: Mapping[str, Sequence[Tracklet]], subject: str) -> Fin
         silent = ', '.join(split for split, pids in ids.items() if not pids)
         note = f' (no person ids in {silent})' if silent else ''
         message = f'{", ".join(splits)} share neither people nor frames{note}'
-        return Finding('overlap', subject, Severity.OK, message, values=counts)
+        return Finding('overlap', subject, Severity.OK, message)
     message = f'splits that must be disjoint share {", ".join(kinds)}'
     remedy = 'restore the index files from one archive: a model must not be trained on test people'
-    return Finding('overlap', subject, Severity.BROKEN, message, remedy, tuple(details), counts)
+    return Finding('overlap', subject, Severity.BROKEN, message, remedy, tuple(details))
 
 
 def check_repeats(tracklets: Sequence[Tracklet], repeats: Sequence[str], subject: str) -> Finding:
@@ -132,13 +118,12 @@ def check_repeats(tracklets: Sequence[Tracklet], repeats: Sequence[str], subject
     distinct = [tracklets[row] for row, first in enumerate(first_rows(tracklets).tolist()) if row == first]
     owners = Counter(frame for t in distinct for frame in set(t.frames))
     twins, shared = len(tracklets) - len(distinct), sum(count > 1 for count in owners.values())
-    values = dict(repeated_lines=len(repeats), tracklets_listed_twice=twins, shared_frames=shared)
     problems = {
         'index lines repeat an earlier line and are left out': len(repeats),
         'tracklets are listed twice, for example as a query and in the gallery; a query never counts as its own '
         'match': twins,
         'frames belong to two different tracklets': shared,
     }
-    message = '' if any(values.values()) else 'no tracklet and no frame is listed twice'
+    message = '' if any(problems.values()) else 'no tracklet and no frame is listed twice'
     remedy = 'remove the repeated lines from the index, or restore it from the dataset archive'
-    return warn_if(counted(problems), 'repeated tracklets', subject, message, remedy, tuple(repeats), values)
+    return warn_if(counted(problems), 'repeated tracklets', subject, message, remedy, tuple(repeats))

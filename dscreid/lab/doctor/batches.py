@@ -19,14 +19,7 @@ from dscreid.engine.training_data import check_both_modalities
 from dscreid.errors import DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.building import build_loader, try_loader, try_model
-from dscreid.lab.doctor.memory import (
-    forecast_bytes,
-    is_out_of_memory,
-    memory_to_use,
-    optimizer_bytes,
-    peak_bytes,
-    within_free_memory,
-)
+from dscreid.lab.doctor.memory import is_out_of_memory, optimizer_bytes, within_free_memory
 from dscreid.lab.doctor.stages import Stage
 from dscreid.models.reid import BaseReID
 from dscreid.structures import Modality
@@ -35,8 +28,8 @@ from dscreid.utils.quantities import size_text
 
 #: Tracklets per pseudo-label cluster of the dry batch if each modality has at least ``_MANY`` tracklets.
 _CLUSTER, _MANY = 4, 100
-#: A slower first step is not repeated for a better measurement. A batch that would take longer is not
-#: computed, and its time is scaled up from a few tracklets.
+#: A slower first step is not repeated for a better measurement. A batch that would take longer is not computed; its
+#: time is scaled up from a few tracklets, and its memory is not tried.
 _SLOW_SECONDS, _LONG_SECONDS = 20, 120
 _SMALLER = 'use a smaller batch_size, end other processes, or use a machine with more memory'
 
@@ -47,8 +40,7 @@ class BatchMeasure:
 
     tracklets: int  # tracklets in the batch
     load_seconds: float  # time to read and decode the batch in one process; workers share this time
-    step_seconds: float  # time to compute the batch; scaled up from fewer tracklets if it does not fit or takes long
-    peak_memory: int = 0  # forecast of the peak device memory in bytes, in addition to the model's weights
+    step_seconds: float  # time to compute the batch; scaled up from fewer tracklets if it takes long
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ def _try(
     stage: Stage, device: torch.device, name: str, prepare: Callable[[], Step]
 ) -> Generator[Finding, None, BatchMeasure | None]:
     try:
-        finding, measure = try_step(prepare(), device, stage.subject, memory_to_use(device))
+        finding, measure = try_step(prepare(), device, stage.subject)
     except (DscreidError, FloatingPointError, RuntimeError, MemoryError) as error:
         message, remedy, measure = f'{name}: {error}', '', None
         if is_out_of_memory(error):
@@ -143,37 +135,28 @@ def _extraction(model: BaseReID, settings: Mapping[str, Any]) -> Step:
     return Step('extraction batch', batch, seconds, partial(_predict, model))
 
 
-def try_step(step: Step, device: torch.device, subject: str, free: int | None) -> tuple[Finding, BatchMeasure]:
-    """Run a step on two tracklets, and on the whole batch if it fits into free memory and does not take long.
-
-    ``free`` are the bytes of device memory that can be used, None if unknown. The finding is broken if the batch does
-    not fit.
+def try_step(step: Step, device: torch.device, subject: str) -> tuple[Finding, BatchMeasure]:
+    """Run a step on two tracklets, and on the whole batch unless that takes long.
 
     Raises:
         FloatingPointError: If a result is not finite.
-        RuntimeError: If not even two tracklets fit.
+        RuntimeError, MemoryError: If the step does not fit into the free memory.
     """
     part = small_part(step.batch)
     share, total = len(part['inputs']), len(step.batch['inputs'])
     with within_free_memory(device):
-        measured = peak_bytes(lambda: step.run(part), device)
+        state = torch.empty(step.optimizer, dtype=torch.uint8, device=device)
         seconds = _warm_seconds(lambda: step.run(part), device) * total / share
-    needed = forecast_bytes(measured, share, total) + step.optimizer
-    fits = free is None or needed <= free
-    whole = fits and (share == total or seconds <= _LONG_SECONDS)
-    if whole:
-        with within_free_memory(device):
+        if whole := share == total or seconds <= _LONG_SECONDS:
             seconds = _warm_seconds(lambda: step.run(step.batch), device)
-    measure = BatchMeasure(total, step.load_seconds, seconds, needed)
-    kind = 'GPU memory' if device.type == 'cuda' else 'memory'
-    message = f'{step.name}: {total} tracklets loaded in {step.load_seconds:.2f} s by one process, '
-    if fits:
-        how = f'in {seconds:.2f} s' if whole else f'in about {seconds:.0f} s, forecast from {share} of them,'
-        message += f'computed {how} on {device}; about {size_text(needed)} of {kind}'
-        return Finding('dry batch', subject, Severity.OK, message, values=vars(measure)), measure
-    message += f'not computed: about {size_text(needed)} of {kind} needed, {size_text(free or 0)} free'
-    values = dict(vars(measure), free_memory=free, tried=share)
-    return Finding('dry batch', subject, Severity.BROKEN, message, _SMALLER, values=values), measure
+        del state
+    how = f'in {seconds:.2f} s' if whole else f'in about {seconds:.0f} s, forecast from {share} of them,'
+    message = f'{step.name}: {total} tracklets loaded in {step.load_seconds:.2f} s by one process, computed {how} '
+    message += f'on {device}'
+    if device.type == 'cuda':
+        message += f', with a peak of {size_text(torch.cuda.max_memory_allocated())} of its memory'
+    finding = Finding('dry batch', subject, Severity.OK, message)
+    return finding, BatchMeasure(total, step.load_seconds, seconds)
 
 
 def small_part(batch: Mapping[str, Any]) -> dict[str, Any]:

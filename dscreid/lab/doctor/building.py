@@ -69,33 +69,27 @@ def _build(stage: Stage, num_classes: int | None) -> tuple[BaseReID, list[Findin
     settings = copy.deepcopy(stage.config.model)
     if settings.type == 'SourceReID' and settings.get('num_classes') is None:
         settings.num_classes = num_classes or 1
-    pretrained = [part for part in dicts_in(settings) if part.get('pretrained') is not None]
-    files = list(dict.fromkeys(str(part['pretrained']) for part in pretrained))
-    if stage.config.get('source') is not None:  # the source checkpoint contains the tower's weights
-        files = []
-        _clear(pretrained)
+    files: dict[str, None] = {}
+    for part in dicts_in(settings):
+        if part.get('pretrained') is not None and stage.config.get('source') is not None:
+            part['pretrained'] = None  # the source checkpoint contains the tower's weights
+        elif part.get('pretrained') is not None:
+            files[str(part['pretrained'])] = None
     model = MODELS.build(settings)
     try:
         model.init_weights()
     except CheckpointError as error:
-        _clear(pretrained)
-        return MODELS.build(settings), [Finding('weights', stage.subject, Severity.BROKEN, str(error))]
+        return model, [Finding('weights', stage.subject, Severity.BROKEN, str(error))]
     read = f'read {", ".join(files)}'
     return model, [Finding('weights', stage.subject, Severity.OK, read)] if files else []
 
 
 def _check_source(stage: Stage) -> Iterator[Finding]:
     """Check whether the source checkpoint named by the config can be read."""
-    named = (stage.config.get('source') or {}).get('checkpoint')
-    if named is not None:
-        severity, message = Severity.OK, f'read the source checkpoint {named}'
-        try:
-            load_checkpoint(Path(named))
-        except DscreidError as error:
-            severity, message = Severity.BROKEN, f'source checkpoint: {error}'
-        yield Finding('weights', stage.subject, severity, message)
-
-
-def _clear(pretrained: list[dict[str, Any]]) -> None:
-    for part in pretrained:
-        part['pretrained'] = None
+    if (named := (stage.config.get('source') or {}).get('checkpoint')) is None:
+        return
+    try:
+        load_checkpoint(Path(named))
+        yield Finding('weights', stage.subject, Severity.OK, f'read the source checkpoint {named}')
+    except DscreidError as error:
+        yield Finding('weights', stage.subject, Severity.BROKEN, f'source checkpoint: {error}')

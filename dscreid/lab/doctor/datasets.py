@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dscreid.apis.test import evaluations_of, plan
-from dscreid.datasets import HITSZVCM, BUPTCampus, TrackletDataset
+from dscreid.datasets import BUPTCampus, TrackletDataset
 from dscreid.errors import DatasetError, DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity, counted, warn_if
-from dscreid.lab.dataset_checks.foreign import ForeignTracklet, check_foreign, foreign_by_path, foreign_in_hitsz
+from dscreid.lab.dataset_checks.foreign import ForeignTracklet, check_foreign, foreign_by_path
 from dscreid.lab.dataset_checks.frames import STOPPING_FAULTS, Owner, check_frames, scan_files
 from dscreid.lab.dataset_checks.splits import check_balance, check_drops, check_overlap, check_repeats
 from dscreid.lab.doctor.stages import DatasetUse, Stage
@@ -17,11 +17,8 @@ from dscreid.registry import DATASETS
 from dscreid.structures import Modality
 
 
-def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: bool = True) -> Iterator[Finding]:
-    """Check one dataset folder with ``jobs`` threads; yield each finding as soon as it is known.
-
-    ``full_decode`` decodes every frame; without ``check_files``, only the index is read.
-    """
+def examine_dataset(use: DatasetUse, jobs: int, check_files: bool = True) -> Iterator[Finding]:
+    """Check one dataset folder with ``jobs`` threads, or only its index; yield each finding as soon as it is known."""
     found: Any = DATASETS.get(use.type_name)
     if not (isinstance(found, type) and issubclass(found, TrackletDataset)):
         message = f'{use.type_name} is not a TrackletDataset; its files were not checked'
@@ -42,7 +39,7 @@ def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: 
     bad: Mapping[str, str] = {}
     if check_files:
         owners = _owners(splits, use)
-        scan = scan_files(splits[0].storage, list(owners), jobs, full_decode, kind.NAME)
+        scan = scan_files(splits[0].storage, list(owners), jobs, kind.NAME)
         bad = scan.bad
         yield from check_frames(scan, owners, subject, _stops(bad, owners, use))
     for dataset in splits:
@@ -84,10 +81,7 @@ def _check_evaluation(dataset: TrackletDataset, protocol: str, subject: str) -> 
         'test tracklets are in no direction': len(found.unranked),
         'queries are also in a gallery that they search, without their own tracklet': found.own_gallery,
     }
-    counts: dict[str, Any] = {name: count._asdict() for name, count in found.directions.items()}
-    values = dict(counts, unranked=len(found.unranked), own_gallery=found.own_gallery)
-    message = f'{protocol}: {directions}'
-    return warn_if(counted(problems), 'evaluation', subject, message, 'check the query list', values=values)
+    return warn_if(counted(problems), 'evaluation', subject, f'{protocol}: {directions}', 'check the query list')
 
 
 def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> Generator[Finding, None, list[TrackletDataset]]:
@@ -128,8 +122,7 @@ def _counts(dataset: TrackletDataset, subject: str) -> Finding:
     s = dataset.statistics()['all']
     people = 'no person ids' if s.identities is None else f'{s.identities:,} identities'
     message = f'{people}, {s.tracklets:,} tracklets of {s.shortest} to {s.longest} frames, {s.frames:,} frames'
-    values = {name: getattr(s, name) for name in ('identities', 'tracklets', 'frames', 'queries')}
-    return Finding('index', subject, Severity.OK, message, values=values | {'index': dataset.fingerprint()})
+    return Finding('index', subject, Severity.OK, message)
 
 
 def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Finding:
@@ -147,9 +140,7 @@ def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Findi
     if not differences:
         return Finding(check, subject, Severity.OK, 'identities, tracklets and frames as published')
     remedy = 'check that the download is complete; set expected_statistics=None for other data in this layout'
-    return Finding(
-        check, subject, Severity.WARNING, '; '.join(differences), remedy, values=dict(differences=differences)
-    )
+    return Finding(check, subject, Severity.WARNING, '; '.join(differences), remedy)
 
 
 def _owners(splits: list[TrackletDataset], use: DatasetUse) -> dict[str, Owner]:
@@ -169,8 +160,7 @@ def _owners(splits: list[TrackletDataset], use: DatasetUse) -> dict[str, Owner]:
 
 def _examine_split(dataset: TrackletDataset, use: DatasetUse, bad: Mapping[str, str]) -> Iterator[Finding]:
     subject = f'{dataset.NAME} {dataset.split}'
-    foreign, silent = _foreign(dataset)
-    yield check_foreign(foreign, subject, silent)
+    yield check_foreign(*_foreign(dataset), subject)
     yield check_repeats(dataset.tracklets, dataset.repeats, subject)
     yield check_balance(dataset.tracklets, subject)
     rules = [
@@ -178,30 +168,30 @@ def _examine_split(dataset: TrackletDataset, use: DatasetUse, bad: Mapping[str, 
             settings.get('min_seq_len') or dataset.MIN_SEQ_LEN,
             None if settings.get('modality') is None else Modality(settings['modality']),
             settings.get('on_bad_frame', 'error'),
-            settings.get('foreign_frames') == 'drop',
         )
         for settings in use.of_split(dataset.split)
     ]
     for rule in dict.fromkeys(rules):
-        yield check_drops(dataset.tracklets, bad.keys(), foreign, subject, *rule)
+        yield check_drops(dataset.tracklets, bad.keys(), subject, *rule)
 
 
 def _foreign(dataset: TrackletDataset) -> tuple[list[ForeignTracklet], list[str]]:
-    if isinstance(dataset, HITSZVCM):
-        return foreign_in_hitsz(*dataset.read_tracks()), []
-    if isinstance(dataset, BUPTCampus):
+    if isinstance(dataset, BUPTCampus):  # its records hold numbers in the place of its cameras
         entries = list(dataset.entries())
-        told = {
-            'person': [line.pid for _, line in entries],
-            'modality': [tracklet.modality.name for tracklet, _ in entries],
-            'camera': [line.camera for _, line in entries],
-            'tracklet': [line.tracklet for _, line in entries],
+        lines, tracklets = [line for _, line in entries], [tracklet for tracklet, _ in entries]
+        told: dict[str, list[str | None]] = {
+            'person': [line.pid for line in lines],
+            'modality': [tracklet.modality.name for tracklet in tracklets],
+            'camera': [line.camera for line in lines],
+            'tracklet': [line.tracklet for line in lines],
         }
-        wheres = [f'{Path(line.where).name} {tracklet.modality.value}' for tracklet, line in entries]
-        return foreign_by_path(wheres, [tracklet.frames for tracklet, _ in entries], told)
-    tracklets = dataset.tracklets
-    told = {'modality': [t.modality.value for t in tracklets], 'camera': [str(t.camera) for t in tracklets]}
-    if all(t.pid is not None for t in tracklets):
-        told['person'] = [str(t.pid) for t in tracklets]
-    wheres = dataset.wheres or [f'tracklet {row}' for row in range(len(tracklets))]
-    return foreign_by_path(wheres, [t.frames for t in tracklets], told)
+        wheres = [f'{line.where} {tracklet.modality.value}' for tracklet, line in entries]
+    else:
+        tracklets = dataset.tracklets
+        told = {
+            'person': [None if t.pid is None or t.pid < 0 else str(t.pid) for t in tracklets],
+            'modality': [t.modality.value for t in tracklets],
+            'camera': [str(t.camera) for t in tracklets],
+        }
+        wheres = dataset.wheres or [f'tracklet {row}' for row in range(len(tracklets))]
+    return foreign_by_path([Path(where).name for where in wheres], [t.frames for t in tracklets], told)

@@ -16,7 +16,6 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from dscreid.apis.shared_memory import free_shared_memory
 from dscreid.apis.train import check_same_encoder
 from dscreid.engine.extraction_loader import cluster_hook_of
 from dscreid.errors import ConfigError, DscreidError
@@ -24,9 +23,10 @@ from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.batches import StageMeasure, try_stage
 from dscreid.lab.doctor.building import try_model
 from dscreid.lab.doctor.datasets import check_stage_evaluations, examine_dataset
-from dscreid.lab.doctor.forecast import FreeResources, check_forecast
-from dscreid.lab.doctor.machine import check_machine, check_shared_memory
+from dscreid.lab.doctor.forecast import check_disk, check_memory, check_time, forecast_pseudo_labels
+from dscreid.lab.doctor.machine import check_machine
 from dscreid.lab.doctor.stages import Stage, datasets_of, stages_of
+from dscreid.pseudo_labels.clustering.forecast import Forecast
 from dscreid.registry import DATASETS
 from dscreid.utils.machine import free_disk, free_gpu_memory, free_memory, usable_cores
 
@@ -40,7 +40,6 @@ class DoctorOptions:
     """What to check, and how."""
 
     jobs: int | None = None  # number of threads for reading files; None uses all cores
-    full_decode: bool = False  # whether to decode every frame instead of checking only headers
     check_files: bool = True  # whether to check the frames
     check_batches: bool = True  # whether to try one batch of each stage; required for the forecasts
     work_dir: Path = Path('work_dirs')  # where runs will be written; its disk is checked
@@ -90,10 +89,9 @@ def diagnose(
 def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
     """Run all checks. The cheap ones of all stages come before the first dry batch."""
     yield from check_machine(options.work_dir)
-    yield from check_shared_memory(stages, free_shared_memory())
     jobs = options.jobs or usable_cores()
     for use in datasets_of(stages):
-        yield from examine_dataset(use, jobs, options.full_decode, options.check_files)
+        yield from examine_dataset(use, jobs, options.check_files)
     for stage in stages:
         yield from check_stage_evaluations(stage)
     yield from _check_encoders(stages)
@@ -131,14 +129,19 @@ def _silent_logs() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _forecast(stage: Stage, measure: StageMeasure, work_dir: Path) -> list[Finding]:
+def _forecast(stage: Stage, measure: StageMeasure, work_dir: Path) -> Iterator[Finding]:
     loader = stage.config.get('test_dataloader')
     try:
         tests = len(DATASETS.build(dict(loader['dataset'], pipeline=[]))) if loader else 0
     except DscreidError:  # reported by the checks of the dataset
-        return []
-    free = FreeResources(free_memory(swap=True), free_gpu_memory(), free_disk(work_dir))
-    return check_forecast(measure, tests, stage.subject, free, cluster_hook_of(stage.config))
+        return
+    hook, labeling = cluster_hook_of(stage.config), Forecast()
+    if hook is not None and measure.counts:
+        labeling = forecast_pseudo_labels(measure.counts, 2 * measure.embed_dim, hook)
+        yield check_memory(labeling, measure, stage.subject, free_memory(swap=True), free_gpu_memory())
+    yield check_time(labeling, measure, tests, stage.subject)
+    if measure.epochs:
+        yield check_disk(measure.parameters, stage.subject, free_disk(work_dir))
 
 
 def finding_text(finding: Finding, details: int = 5) -> Text:

@@ -2,17 +2,13 @@
 
 import platform
 import re
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import torch
 
-from dscreid.apis.shared_memory import SHARED_MEMORY, describe_excess, excessive_loaders
 from dscreid.lab.dataset_checks import Finding, Severity
-from dscreid.lab.doctor.stages import Stage
 from dscreid.utils.machine import can_hold_files, free_disk, free_memory, usable_cores
-from dscreid.utils.quantities import size_text
 
 #: Without it, OpenCV decodes the frames.
 _OPTIONAL = ('simplejpeg',)
@@ -31,22 +27,9 @@ def check_machine(folder: str | Path) -> list[Finding]:
     if missing:
         message += f'; missing: {", ".join(missing)}'
         remedy = 'run `make install` or pip install -r requirements/runtime.txt'
-    severity, values = Severity.BROKEN if missing else Severity.OK, facts | {'missing': missing}
-    packages = Finding('packages', 'environment', severity, message, remedy, values=values)
+    severity = Severity.BROKEN if missing else Severity.OK
+    packages = Finding('packages', 'environment', severity, message, remedy)
     return [packages, _accelerator(), _resources(folder)]
-
-
-def check_shared_memory(stages: Iterable[Stage], free: int | None) -> list[Finding]:
-    """Compare the free bytes of shared memory (None if unknown) with what the loader workers of all stages need."""
-    if free is None:
-        return []
-    severity, message = Severity.OK, f'{size_text(free)} free in {SHARED_MEMORY}'
-    excessive = [loader for stage in stages for loader in excessive_loaders(stage.config.to_dict(), free)]
-    if excessive:
-        unique = {(need.name, need.workers, need.batch): (need, workers) for need, workers in excessive}
-        severity, message = Severity.WARNING, describe_excess(list(unique.values()), free)
-    values = dict(free_shared_memory=free)
-    return [Finding('shared memory', 'environment', severity, message, values=values)]
 
 
 def collect_versions() -> tuple[dict[str, str], list[str]]:
@@ -78,19 +61,16 @@ def _accelerator() -> Finding:
     if not torch.cuda.is_available():
         return Finding('accelerator', 'environment', Severity.INFO, 'no GPU: everything runs on the CPU')
     free, total = torch.cuda.mem_get_info()
-    cuda = torch.version.cuda
-    message = f'{torch.cuda.get_device_name()}, CUDA {cuda}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free'
-    values = dict(cuda=cuda, free=free, total=total)
-    return Finding('accelerator', 'environment', Severity.OK, message, values=values)
+    message = f'{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, '
+    message += f'{free / 2**30:.1f} of {total / 2**30:.1f} GiB free'
+    return Finding('accelerator', 'environment', Severity.OK, message)
 
 
 def _resources(folder: str | Path) -> Finding:
     memory, disk = free_memory(), free_disk(folder)
     known = 'unknown' if memory is None else f'{memory / 2**30:.1f} GiB'
-    severity, remedy = Severity.OK, ''
     message = f'{usable_cores()} cores, {known} memory free, {disk / 2**30:.1f} GiB free on the disk of {folder}'
-    if not can_hold_files(folder):
-        message += ', which is not writable'
-        severity, remedy = Severity.BROKEN, 'choose another --work-dir'
-    values = dict(cores=usable_cores(), free_memory=memory, free_disk=disk)
-    return Finding('resources', 'environment', severity, message, remedy, values=values)
+    if can_hold_files(folder):
+        return Finding('resources', 'environment', Severity.OK, message)
+    message += ', which is not writable'
+    return Finding('resources', 'environment', Severity.BROKEN, message, 'choose another --work-dir')

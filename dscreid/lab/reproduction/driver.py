@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import TextIO
 
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.execution import Scheduler, execute, lock_folder
+from dscreid.lab.reproduction.execution import execute, lock_folder, run_jobs
 from dscreid.lab.reproduction.experiments import choose_rows, find_experiment
 from dscreid.lab.reproduction.identity import Identity
-from dscreid.lab.reproduction.jobs import CARD_FILE, Job, is_finished, read_record, remove_run, stale_reasons
+from dscreid.lab.reproduction.jobs import Job, JobStatus, Phase, finished_card, is_finished, remove_run, stale_reasons
 from dscreid.lab.reproduction.planning import Plan, make_plan
 from dscreid.lab.reproduction.presets import Place
-from dscreid.lab.reproduction.progress import JobStatus, Phase
-
-_SHOWN_STALE = 6
 
 
 @dataclass(frozen=True)
@@ -44,9 +41,12 @@ def reproduce(options: ReproductionOptions) -> dict[str, JobStatus]:
             Nothing has been started then. Failing runs do not raise.
     """
     jobs, taken = prepare(options)
+    statuses = {job.name: JobStatus(Phase.TAKEN) for job in taken}
+    for name, status in statuses.items():
+        print(f'{name}: {status}', file=options.stream or sys.stderr, flush=True)
     if options.slurm is not None:
-        return _submit(jobs, taken, options)
-    return Scheduler(jobs, taken, options.jobs, options.accept_revision, options.stream).run()
+        return statuses | _submit(jobs, options)
+    return statuses | run_jobs(jobs, options.jobs, options.accept_revision, options.stream)
 
 
 def prepare(options: ReproductionOptions) -> tuple[list[Job], list[Job]]:
@@ -64,9 +64,8 @@ def prepare(options: ReproductionOptions) -> tuple[list[Job], list[Job]]:
         raise ConfigError(_stale_message(outdated))
     for name in outdated:
         _remove_locked(plan.jobs[name])
-    taken = plan.rows & finished
     jobs = plan.jobs.values()
-    return [job for job in jobs if job.name in needed], [job for job in jobs if job.name in taken]
+    return [job for job in jobs if job.name in needed], [job for job in jobs if job.name in plan.rows & finished]
 
 
 def _inspect(plan: Plan, accept_revision: bool) -> tuple[set[str], dict[str, list[str]]]:
@@ -85,7 +84,7 @@ def _inspect(plan: Plan, accept_revision: bool) -> tuple[set[str], dict[str, lis
             stale[name] = reasons
         elif is_finished(job):
             finished.add(name)
-            if card := read_record(job.folder / CARD_FILE):
+            if card := finished_card(job.folder):
                 recorded[name] = card['identity']
     return finished, stale
 
@@ -101,11 +100,6 @@ def parse_slurm_options(words: Sequence[str]) -> dict[str, str]:
     return options
 
 
-def failures(statuses: Mapping[str, JobStatus]) -> list[str]:
-    """Describe each failed or skipped job in one sentence."""
-    return [f'{name}: {status.phase.value}: {status.note}' for name, status in statuses.items() if status.lost]
-
-
 def _remove_locked(job: Job) -> None:
     lock = lock_folder(job)
     if lock is None:
@@ -116,15 +110,14 @@ def _remove_locked(job: Job) -> None:
 
 def _stale_message(outdated: Mapping[str, Sequence[str]]) -> str:
     parts = [f'{name} ({", ".join(reasons)})' for name, reasons in outdated.items()]
-    if len(parts) > _SHOWN_STALE:
-        parts[_SHOWN_STALE:] = [f'and {len(parts) - _SHOWN_STALE} more']
+    parts[6:] = [f'and {len(parts) - 6} more'] if len(parts) > 6 else []
     remedies = 'repeat them with --rerun-stale, which removes them, or choose another --out'
     if all(reason.startswith('another code revision') for reasons in outdated.values() for reason in reasons):
         remedies = f'use them as they are with --accept-revision, {remedies}'
     return f'some results were made differently and are not mixed in: {"; ".join(parts)}; {remedies}'
 
 
-def _submit(jobs: Sequence[Job], taken: Sequence[Job], options: ReproductionOptions) -> dict[str, JobStatus]:
+def _submit(jobs: Sequence[Job], options: ReproductionOptions) -> dict[str, JobStatus]:
     """Submit jobs to Slurm, except those that are still in its queue, and return their statuses by name.
 
     The jobs unpickle submitit's files in ``.slurm``, so only their owner may write there.
@@ -132,13 +125,12 @@ def _submit(jobs: Sequence[Job], taken: Sequence[Job], options: ReproductionOpti
     import submitit
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-    statuses = {job.name: JobStatus(Phase.TAKEN) for job in taken}
     numbers: dict[str, str] = {}
+    statuses: dict[str, JobStatus] = {}
     folder = options.place.folder / '.slurm'
     for job in jobs:
         record = folder / f'{job.name}.number'
-        number = _queued(record)
-        note = 'still in the queue'
+        number, note = _queued(record), 'still in the queue'
         if number is None:
             settings = dict(options.slurm or {})
             if after := [numbers[name] for name in job.dependencies if name in numbers]:
@@ -149,17 +141,16 @@ def _submit(jobs: Sequence[Job], taken: Sequence[Job], options: ReproductionOpti
                 executor.update_parameters(
                     job_name=job.name, additional_parameters=settings, time=None, wckey=None, use_srun=False
                 )
-                number = executor.submit(execute, job, options.accept_revision).job_id
+                number, note = executor.submit(execute, job, options.accept_revision).job_id, 'submitted'
             except (FailedJobError, FailedSubmissionError) as error:
                 raise ConfigError(f'Slurm refused {job.name}: {" ".join(str(error).split())}') from error
             except (RuntimeError, FileNotFoundError) as error:
                 raise ConfigError('srun and sbatch are not on the PATH; omit --slurm to run on this machine') from error
             record.parent.mkdir(parents=True, exist_ok=True)
             record.write_text(number, encoding='utf-8')
-            note = 'submitted'
         numbers[job.name] = number
         statuses[job.name] = JobStatus(Phase.WAITING, note=f'{note} as job {number}')
-        print(f'{job.name}: {note} as job {number}', file=sys.stderr, flush=True)
+        print(f'{job.name}: {statuses[job.name]}', file=options.stream or sys.stderr, flush=True)
     return statuses
 
 

@@ -4,7 +4,6 @@ import contextlib
 import ctypes
 import fcntl
 import functools
-import json
 import os
 import signal
 import subprocess
@@ -16,13 +15,13 @@ from pathlib import Path
 from typing import IO, TextIO
 
 from dscreid.apis.run_folder import METRICS_FILE
-from dscreid.errors import ConfigError, DscreidError
+from dscreid.errors import CheckpointError, ConfigError, DscreidError
 from dscreid.lab.reproduction.identity import code_fingerprint, git_revision
-from dscreid.lab.reproduction.jobs import Job, begin_attempt, end_attempt, is_finished, stale_reasons, write_card
-from dscreid.lab.reproduction.progress import JobStatus, Phase, ProgressTable
+from dscreid.lab.reproduction.jobs import Job, JobStatus, Phase, begin_attempt, end_attempt, is_finished, stale_reasons
 from dscreid.utils.machine import usable_cores
-from dscreid.utils.records import is_finite_number, is_number, read_json_object
-from dscreid.visualization import collect_environment
+from dscreid.utils.records import is_finite_number
+from dscreid.visualization import collect_environment, read_scalars
+from dscreid.visualization.sources import read_evaluation
 
 _PR_SET_PDEATHSIG = 1
 _TERMINATION_GRACE = 10.0
@@ -36,8 +35,7 @@ class Execution:
         self._job, self._lock, self._start = job, lock, time.monotonic()
         # read at each start, because new code may be committed while a long command runs
         self._git = git_revision()
-        if job.world is None:
-            begin_attempt(job)
+        self._card = begin_attempt(job) if job.world is None else None
         job.log.parent.mkdir(parents=True, exist_ok=True)
         with job.log.open('ab') as output:
             self._process = subprocess.Popen(
@@ -52,13 +50,13 @@ class Execution:
                 preexec_fn=functools.partial(die_with, os.getpid()),
             )
 
-    def poll(self) -> JobStatus:
-        """Return the present status. When the process has ended, the run card is written first."""
+    def poll(self) -> JobStatus | None:
+        """Return the status of a process that has ended, after writing its run card. None while it runs."""
         pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
-        seconds = time.monotonic() - self._start
         if pid == 0:
-            return JobStatus(Phase.RUNNING, seconds)
+            return None
         self._process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.monotonic() - self._start
         try:
             self._finish(seconds, usage.ru_maxrss)
         except (DscreidError, OSError, ValueError) as error:  # unreadable results, or a full disk
@@ -79,33 +77,38 @@ class Execution:
                 time.sleep(0.02)
 
     def _finish(self, seconds: float, maxrss: int) -> None:
-        job, exit_code = self._job, self._process.returncode
-        if job.world is None:
-            end_attempt(job, seconds, exit_code)
-        if exit_code != 0:
-            raise ConfigError(last_words(job))
-        if missing := [name for name in job.outputs if not (job.folder / name).is_file()]:
-            raise ConfigError(f'the process ended without an error but left no {missing[0]}')
-        if job.world is None:
-            write_card(
+        job, failure = self._job, ''
+        if self._process.returncode != 0:
+            failure = last_words(job)
+        elif job.missing:
+            failure = f'the process ended without an error but left no {job.missing[0]}'
+        if self._card is not None and failure:
+            end_attempt(job, self._card, seconds)
+        elif self._card is not None:
+            end_attempt(
                 job,
+                self._card,
+                seconds,
                 # Linux counts in KiB, macOS in bytes
                 peak_memory_mib=round(maxrss / (1024**2 if sys.platform == 'darwin' else 1024), 1),
                 peak_gpu_memory_mib=peak_gpu_memory(job.folder),
                 git=self._git,
                 environment=dict(_environment_of_this_machine()),
-                metrics=read_metrics_of(job.folder),
+                metrics=read_evaluation(job.folder / METRICS_FILE)[0],
             )
+        if failure:
+            raise ConfigError(failure)
 
 
 def start(job: Job, environment: Mapping[str, str], accept_revision: bool = False) -> Execution | JobStatus:
-    """Start a job whose dependencies are finished; return its status instead if there is nothing to run here.
+    """Start a job whose dependencies are finished, or return its status if nothing was started.
 
-    ``accept_revision`` runs a job that was planned with other code, and accepts such results.
+    It is still waiting if another process works in its folder. ``accept_revision`` runs a job that was planned with
+    other code, and accepts such results.
     """
     lock = lock_folder(job)
     if lock is None:
-        return JobStatus(Phase.ELSEWHERE)
+        return JobStatus(Phase.WAITING, note='another process runs it')
     try:
         # another process may have worked on it since the jobs were selected
         if reasons := stale_reasons(job, accept_revision):
@@ -117,21 +120,6 @@ def start(job: Job, environment: Mapping[str, str], accept_revision: bool = Fals
         status = JobStatus(Phase.FAILED, note=str(error))
     lock.close()
     return status
-
-
-def execute(job: Job, accept_revision: bool = False) -> None:
-    """Run one job and wait for it, unless it is finished; raise a ConfigError if it fails. See :func:`start`."""
-    running = start(job, {}, accept_revision)
-    if isinstance(running, JobStatus):
-        status = running
-    else:
-        try:
-            while (status := running.poll()).phase is Phase.RUNNING:
-                time.sleep(0.5)
-        finally:
-            running.stop()
-    if not status.done:
-        raise ConfigError(f'{job.name}: {status.phase.value}: {status.note or job.folder}')
 
 
 def lock_folder(job: Job) -> IO | None:
@@ -156,20 +144,12 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-def read_metrics_of(folder: Path) -> dict[str, float]:
-    """Read the numbers of a run's metrics file; raise a CheckpointError if it is damaged."""
-    content = read_json_object(folder / METRICS_FILE, 'file of metrics', 'run it again')
-    return {key: value for key, value in content.items() if is_number(value)}
-
-
 def peak_gpu_memory(folder: Path) -> float | None:
     """Return the peak GPU memory in MiB that MMEngine logged in the run's trainings. None without a GPU."""
     peaks: list[float] = []
     for path in folder.glob('*/vis_data/scalars.json'):
-        for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
-            # the last line of a killed run is not complete
-            with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
-                peaks.append(json.loads(line)['memory'])
+        with contextlib.suppress(CheckpointError):  # the last line of a killed run is not complete
+            peaks += list(read_scalars(path).series.get('memory', ((), ()))[1])
     return max(filter(is_finite_number, peaks), default=None)
 
 
@@ -188,66 +168,64 @@ def _with_present_code(job: Job, accept_revision: bool) -> Job:
     return replace(job, identity={**job.identity, 'code': code})
 
 
-class Scheduler:
+def run_jobs(
+    jobs: Sequence[Job],
+    slots: int = 1,
+    accept_revision: bool = False,
+    stream: TextIO | None = None,
+    pause: Callable[[], None] = lambda: time.sleep(0.2),
+) -> dict[str, JobStatus]:
     """Run jobs, dependencies first, until each is finished, has failed, or is skipped because a dependency failed.
 
-    ``slots`` parallel jobs share the processor cores, and each has one GPU. ``taken`` are finished jobs, for the table;
-    ``pause`` is called between two looks at the jobs.
+    ``slots`` parallel jobs share the processor cores, and each has one GPU. Each change is a line on ``stream``;
+    ``pause`` is called between two looks at the jobs. Returns the status of each job by name.
     """
+    statuses = {job.name: JobStatus(Phase.WAITING) for job in jobs}
+    running: dict[str, tuple[Execution, str]] = {}
+    gpus = visible_gpus()
 
-    def __init__(
-        self,
-        jobs: Sequence[Job],
-        taken: Sequence[Job],
-        slots: int,
-        accept_revision: bool = False,
-        stream: TextIO | None = None,
-        pause: Callable[[], None] = lambda: time.sleep(0.2),
-    ) -> None:
-        self._jobs, self._slots, self._accept, self._pause = jobs, slots, accept_revision, pause
-        self._gpus = visible_gpus()
-        self._running: dict[str, tuple[Execution, str]] = {}
-        self._statuses = {job.name: JobStatus(Phase.TAKEN) for job in taken}
-        self._statuses |= {job.name: JobStatus(Phase.WAITING) for job in jobs}
-        self._table = ProgressTable([*taken, *jobs], self._statuses, stream)
+    def report(name: str, status: JobStatus) -> None:
+        if status != statuses[name]:
+            statuses[name] = status
+            print(f'{name}: {status}', file=stream or sys.stderr, flush=True)
 
-    def run(self) -> dict[str, JobStatus]:
-        """Run all jobs and return the status of each by name."""
-        try:
-            with self._table:
-                while not all(status.done or status.lost for status in self._statuses.values()):
-                    self._step()
-                    self._table.update()
-                    self._pause()
-        finally:
-            for execution, _ in self._running.values():
-                execution.stop()
-        return self._statuses
-
-    def _step(self) -> None:
-        for name, (execution, _) in list(self._running.items()):
-            self._statuses[name] = execution.poll()
-            if self._statuses[name].phase is not Phase.RUNNING:
-                del self._running[name]
-        for job in self._jobs:
-            if self._statuses[job.name].phase in (Phase.WAITING, Phase.ELSEWHERE):
-                self._consider(job)
-
-    def _consider(self, job: Job) -> None:
-        needed = {name: self._statuses[name] for name in job.dependencies if name in self._statuses}
+    def consider(job: Job) -> None:
+        needed = {name: statuses[name] for name in job.dependencies if name in statuses}
         if lost := [name for name, status in needed.items() if status.lost]:
-            self._statuses[job.name] = JobStatus(Phase.SKIPPED, note=f'it needs {lost[0]}')
-        elif all(status.done for status in needed.values()) and len(self._running) < self._slots:
-            used = [gpu for _, gpu in self._running.values()]
-            gpu = min(self._gpus, key=used.count) if len(self._gpus) > 1 else ''
+            report(job.name, JobStatus(Phase.SKIPPED, note=f'it needs {lost[0]}'))
+        elif all(status.done for status in needed.values()) and len(running) < slots:
+            used = [gpu for _, gpu in running.values()]
+            gpu = min(gpus, key=used.count) if len(gpus) > 1 else ''
             shares = {'CUDA_VISIBLE_DEVICES': gpu} if gpu else {}
             if 'OMP_NUM_THREADS' not in os.environ:
-                shares['OMP_NUM_THREADS'] = str(max(1, usable_cores() // self._slots))
-            started = start(job, shares, self._accept)
+                shares['OMP_NUM_THREADS'] = str(max(1, usable_cores() // slots))
+            started = start(job, shares, accept_revision)
             if isinstance(started, Execution):
-                self._running[job.name] = (started, gpu)
-                started = JobStatus(Phase.RUNNING, 0.0)
-            self._statuses[job.name] = started
+                running[job.name] = (started, gpu)
+                started = JobStatus(Phase.RUNNING, note=str(job.log))
+            report(job.name, started)
+
+    try:
+        while not all(status.done or status.lost for status in statuses.values()):
+            for name, (execution, _) in list(running.items()):
+                if ended := execution.poll():
+                    del running[name]
+                    report(name, ended)
+            for job in jobs:
+                if statuses[job.name].phase is Phase.WAITING:
+                    consider(job)
+            pause()
+    finally:
+        for execution, _ in running.values():
+            execution.stop()
+    return statuses
+
+
+def execute(job: Job, accept_revision: bool = False) -> None:
+    """Run one job and wait for it, unless it is finished; raise a ConfigError if it fails."""
+    status = run_jobs([job], accept_revision=accept_revision)[job.name]
+    if not status.done:
+        raise ConfigError(f'{job.name}: {status.phase.value}: {status.note}')
 
 
 def visible_gpus() -> list[str]:

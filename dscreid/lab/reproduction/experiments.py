@@ -9,8 +9,6 @@ from dscreid.errors import ConfigError
 from dscreid.utils.signatures import closest
 
 T = TypeVar('T')
-#: Other rankings of the features of a finished run, see ``tasks.py``.
-VIEWS = ('raw', 'static', 'dynamic')
 _DSLU = 'default_hooks.cluster.labelers.1'
 
 
@@ -18,14 +16,11 @@ _DSLU = 'default_hooks.cluster.labelers.1'
 class Row:
     """One row of a table, or one point of a curve."""
 
-    name: str  # name printed in the table
+    name: str  # name printed in the table; a row of the paper's table has the paper's name
     method: str  # name by which a DataPreset finds the config file, such as 'dsc'
     # settings by dotted key; if all equal the config's, the row reuses the config's own run
     overrides: Mapping[str, Any] = field(default_factory=dict)
     tag: str = ''  # suffix of the run's folder name if the row has overrides
-    paper: str | None = None  # name of the row in the paper's table, or None if the paper does not have it
-    # one of VIEWS: rank the features of method's run differently, without a run of its own
-    view: str | None = None
     untrained: bool = False  # evaluate the pre-trained tower without any training
     x: float | None = None  # x value of a point of a curve
 
@@ -38,8 +33,12 @@ class Experiment:
     title: str  # what it compares
     rows: tuple[Row, ...]  # its rows in the paper's order
     directions: tuple[str, ...] = ('hitsz2bupt',)  # adaptation directions of the paper, used if none are requested
-    table: int | None = None  # number of the paper's table with the same rows, or None
     kind: str = 'table'  # 'table', 'curves' (rows with x), 'retrieval' or 'densities'
+
+    @property
+    def table(self) -> int | None:
+        """Number of the paper's table with the same rows. None if there is none."""
+        return int(self.name.removeprefix('table')) if re.fullmatch(r'table\d', self.name) else None
 
     @property
     def heading(self) -> str:
@@ -48,26 +47,20 @@ class Experiment:
         return f'{name}: {self.title}'
 
 
-_BOTH = ('bupt2hitsz', 'hitsz2bupt')
-_CD = Row('CD', 'cd', paper='CD')
-_DSC = Row('DSC', 'dsc', paper='DSC')
+def _rows(methods: Mapping[str, str]) -> tuple[Row, ...]:
+    """Make rows from their names and methods."""
+    return tuple(Row(name, method) for name, method in methods.items())
 
 
 def _methods(suffix: str = '') -> tuple[Row, ...]:
-    """Rows of the unsupervised methods in Tables 1 and 2, and B+Clu, from which the comparison methods start."""
-    return (
-        _CD,
-        Row('B+Clu', f'bclu{suffix}'),
-        *(Row(name, f'{name.lower()}{suffix}', paper=name) for name in ('ADCA', 'PGM', 'GUR', 'NG')),
-        _DSC,
-    )
+    """Rows of the unsupervised methods, and B+Clu, from which the comparison methods start."""
+    return _rows({name: f'{name.lower().replace("+", "")}{suffix}' for name in ('B+Clu', 'ADCA', 'PGM', 'GUR', 'NG')})
 
 
 def _weights(dynamic: float, static: float) -> Row:
     """Row of Table 6: weights of the fused similarity (11)."""
-    name, part = f'({dynamic:g}, {static:g})', f'{_DSLU}.intra'
-    overrides = {f'{part}.dynamic_weight': dynamic, f'{part}.static_weight': static}
-    return Row(name, 'dsc', overrides, f'weights_{dynamic:g}_{static:g}', name)
+    overrides = {f'{_DSLU}.intra.dynamic_weight': dynamic, f'{_DSLU}.intra.static_weight': static}
+    return Row(f'({dynamic:g}, {static:g})', 'dsc', overrides, f'weights_{dynamic:g}_{static:g}')
 
 
 def _sweep(name: str, tag: str, values: Sequence[float], *keys: str) -> tuple[Row, ...]:
@@ -78,105 +71,67 @@ def _sweep(name: str, tag: str, values: Sequence[float], *keys: str) -> tuple[Ro
     )
 
 
+_BOTH = ('bupt2hitsz', 'hitsz2bupt')
+_CD, _DSC = _rows({'CD': 'cd', 'DSC': 'dsc'})
 _ALPHA_KEYS = 'model.neighbor_losses.0.alpha', 'model.neighbor_losses.1.alpha'
 _ALPHAS = _sweep('alpha', 'alpha', (0.6, 0.7, 0.8, 0.9, 0.95), *_ALPHA_KEYS)
 _VOTES = _sweep('K', 'topk', (5, 10, 15, 20, 30), f'{_DSLU}.inter.topk')
+_COMPONENTS = {
+    'baseline': 'cd',
+    '+ clustering': 'bclu',
+    '+ clustering + DSJL': 'without_dslu',
+    '+ clustering + DSLU': 'without_dsjl',
+    '+ clustering + DSJL + DSLU': 'dsc',
+}
+_DSJL = {
+    'neither': 'without_dsjl', 'inter-modal only': 'dsjl_inter', 'intra-modal only': 'dsjl_intra', 'both': 'dsc',
+}  # fmt: skip
+_DSLU_PARTS = {
+    'neither': 'without_dslu',
+    'inter-modal unification only': 'dslu_inter',
+    'intra-modal correction only': 'dslu_intra',
+    'both': 'dsc',
+}
+_WEIGHTS = ((1.0, 0.0), (0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.6, 0.4), (1.0, 1.0))
+_VARIANTS = (
+    *_rows({
+        'GUR with camera phases': 'gur_cameras',
+        'NG, optimal transport (reconstruction)': 'ng_transport',
+        "DSC, SDCL's schedule": 'sdcl_schedule',
+        'DSC, strict votes first': 'agreement',
+    }),
+    Row('DSC, one vote suffices (the paper)', 'dsc', {f'{_DSLU}.inter.min_votes': 1}, tag='one_vote'),
+    _DSC,
+)  # fmt: skip
+_STAGES = {
+    'B+Clu': 'bclu',
+    'B+Clu, second stage': 'bclu_second_stage',
+    **{f'{name}, second stage': name.lower() for name in ('ADCA', 'PGM', 'NG')},
+    'DSC, second stage': 'dsc_second_stage',
+}
+_UNTRAINED = Row('CLIP (pre-trained tower)', 'cd', tag='untrained', untrained=True)
 _ALL = (
-    Experiment('table1', 'Unsupervised methods', _methods(), table=1),
-    Experiment('table2', 'Unsupervised methods', _methods(), ('bupt2hitsz',), table=2),
+    Experiment('table1', 'Unsupervised methods', (_CD, *_methods(), _DSC)),
+    Experiment('table2', 'Unsupervised methods', (_CD, *_methods(), _DSC), ('bupt2hitsz',)),
+    Experiment('table3', 'Components of DSC', _rows(_COMPONENTS)),
+    Experiment('table4', 'Inside DSJL, with DSLU', _rows(_DSJL)),
+    Experiment('table5', 'Inside DSLU, with DSJL', _rows(_DSLU_PARTS)),
     Experiment(
-        'table3',
-        'Components of DSC',
-        (
-            Row('baseline (CD)', 'cd', paper='baseline'),
-            Row('+ clustering (B+Clu)', 'bclu', paper='+ clustering'),
-            Row('+ clustering + DSJL', 'without_dslu', paper='+ clustering + DSJL'),
-            Row('+ clustering + DSLU', 'without_dsjl', paper='+ clustering + DSLU'),
-            Row('+ clustering + DSJL + DSLU (DSC)', 'dsc', paper='+ clustering + DSJL + DSLU'),
-        ),
-        table=3,
-    ),
-    Experiment(
-        'table4',
-        'Inside DSJL, with DSLU',
-        (
-            Row('neither', 'without_dsjl', paper='neither'),
-            Row('inter-modal only', 'dsjl_inter', paper='inter-modal only'),
-            Row('intra-modal only', 'dsjl_intra', paper='intra-modal only'),
-            Row('both (DSC)', 'dsc', paper='both'),
-        ),
-        table=4,
-    ),
-    Experiment(
-        'table5',
-        'Inside DSLU, with DSJL',
-        (
-            Row('neither', 'without_dslu', paper='neither'),
-            Row('inter-modal unification only', 'dslu_inter', paper='inter-modal unification only'),
-            Row('intra-modal correction only', 'dslu_intra', paper='intra-modal correction only'),
-            Row('both (DSC)', 'dsc', paper='both'),
-        ),
-        table=5,
-    ),
-    Experiment(
-        'table6',
-        'Weights (dynamic, static) of the fused similarity (11)',
-        tuple(_weights(*pair) for pair in ((1.0, 0.0), (0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.6, 0.4), (1.0, 1.0))),
-        table=6,
+        'table6', 'Weights (dynamic, static) of the fused similarity (11)', tuple(_weights(*pair) for pair in _WEIGHTS)
     ),
     Experiment('figure3', 'Retrieval lists of CD and DSC', (_CD, _DSC), kind='retrieval'),
     Experiment('figure4', 'mAP against alpha and K', (*_ALPHAS, *_VOTES), kind='curves'),
     Experiment(
         'figure5',
         'Distances within and between identities',
-        (
-            Row('CLIP (pre-trained tower)', 'cd', tag='untrained', untrained=True),
-            _CD,
-            Row('baseline (B+Clu)', 'bclu'),
-            _DSC,
-        ),
+        (_UNTRAINED, _CD, Row('baseline (B+Clu)', 'bclu'), _DSC),
         kind='densities',
     ),
+    Experiment('variants', 'Other readings and options of the methods (no table of the paper)', _VARIANTS, _BOTH),
     Experiment(
-        'variants',
-        'Other readings and options of the methods (no table of the paper)',
-        (
-            Row('GUR with camera phases', 'gur_cameras'),
-            Row('NG, optimal transport (reconstruction)', 'ng_transport'),
-            Row("DSC, SDCL's schedule", 'sdcl_schedule'),
-            Row('DSC, one vote suffices (the paper)', 'dsc', {f'{_DSLU}.inter.min_votes': 1}, tag='one_vote'),
-            Row('DSC, strict votes first', 'agreement'),
-            _DSC,
-        ),
-        _BOTH,
+        'stages', 'As much training for all: second stages after B+Clu (no table of the paper)', _rows(_STAGES), _BOTH
     ),
-    Experiment(
-        'stages',
-        'With as much training for all: second stages after B+Clu (no table of the paper)',
-        (
-            Row('B+Clu', 'bclu'),
-            Row('B+Clu, second stage', 'bclu_second_stage'),
-            *(Row(f'{name}, second stage', name.lower()) for name in ('ADCA', 'PGM', 'NG')),
-            Row('DSC, second stage', 'dsc_second_stage'),
-        ),
-        _BOTH,
-    ),
-    Experiment(
-        'resnet50',
-        'Unsupervised methods on ResNet-50 (no table of the paper)',
-        tuple(row for row in _methods('_resnet50') if row.method.endswith('_resnet50')),
-        _BOTH,
-    ),
-    Experiment(
-        'retrieval',
-        'Which features are ranked, from the features of finished runs (no table of the paper)',
-        tuple(
-            Row(f'{row.name}, {view or "as tested"}', row.method, tag=view or '', view=view)
-            for row in (_CD, _DSC)
-            for view in (None, *VIEWS)
-        ),
-        _BOTH,
-    ),
+    Experiment('resnet50', 'Unsupervised methods on ResNet-50 (no table of the paper)', _methods('_resnet50'), _BOTH),
 )
 EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in _ALL}
 

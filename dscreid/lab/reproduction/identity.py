@@ -11,21 +11,17 @@ from typing import Any
 from mmengine import Config
 
 from dscreid.apis.config import config_hash
-from dscreid.lab.synthetic import WorldSpec
-from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
 from dscreid.registry import DATASETS
 from dscreid.utils.shipped import PACKAGE, is_installed
 
 #: Parts of the package that only show results and cannot change them.
 _SHOWING = (
-    'visualization', 'lab/reproduction', 'lab/demo.py', 'lab/worlds.py', 'lab/doctor', 'lab/density_study.py',
-    'lab/selection_study.py', 'apis/report.py', 'deployment', 'tracks', '__main__.py', '.mim',
+    'visualization', 'lab/reproduction', 'lab/synthetic/presets.py', 'lab/demo.py', 'lab/doctor',
+    'lab/density_study.py', 'lab/selection_study.py', 'apis/report.py', 'deployment', 'tracks', '__main__.py', '.mim',
 )  # fmt: skip
-
 _TASKS = 'lab/reproduction/tasks.py'
 #: Keys: ``config`` (digest of what is trained and how it is tested), ``seed``, ``data`` (part of the data →
-#: fingerprint), ``code`` (fingerprint) and ``sources`` (name of each run whose weights or features are used →
-#: its identity).
+#: fingerprint), ``code`` (fingerprint) and ``sources`` (name of each run whose weights are used → its identity).
 Identity = Mapping[str, Any]
 
 
@@ -35,9 +31,8 @@ def differences(recorded: Identity, expected: Identity, accept_revision: bool = 
     if accept_revision:
         del words['code']
     found = [word for key, word in words.items() if recorded.get(key) != expected[key]]
-    sources = recorded.get('sources', {})
     for name, identity in expected['sources'].items():
-        inner = differences(sources.get(name, {}), identity, accept_revision)
+        inner = differences(recorded.get('sources', {}).get(name, {}), identity, accept_revision)
         # report a difference that all sources share only once
         found += [f'{reason} of its source {name}' for reason in inner if reason not in found]
     return found
@@ -51,24 +46,18 @@ def revisions_in(identity: Identity) -> set[str]:
 def code_fingerprint(package: Path = PACKAGE) -> str:
     """Fingerprint the package's code, ignoring comments, docstrings and formatting. 16 hexadecimal digits."""
     paths = {path.relative_to(package).as_posix(): path for path in sorted(package.rglob('*.py'))}
-    shown = {name for name in paths if name.startswith(_SHOWING) and name != _TASKS}
-    return digest({name: _bare_code(path) for name, path in paths.items() if name not in shown})
+    return digest({n: _bare_code(path) for n, path in paths.items() if n == _TASKS or not n.startswith(_SHOWING)})
 
 
-def git_revision() -> dict[str, Any] | None:
-    """Return the checkout's commit and whether code or configs differ from it. None outside a checkout."""
+def git_revision() -> str | None:
+    """Return the checkout's commit, with ``-dirty`` if tracked files differ from it. None outside a checkout."""
     if is_installed():  # perhaps inside an unrelated repository
         return None
-    queries = (['rev-parse', 'HEAD'], ['status', '--porcelain', '--', 'dscreid', 'configs', 'tools'])
-    git = ['git', '-C', str(PACKAGE.parent)]
+    command = ['git', '-C', str(PACKAGE.parent), 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
     try:
-        commit, changes = (
-            subprocess.check_output([*git, *query], text=True, stderr=subprocess.DEVNULL, timeout=30).strip()
-            for query in queries
-        )
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, timeout=30).strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return dict(commit=commit, dirty=bool(changes))
 
 
 def run_digest(config: Config) -> str:
@@ -76,11 +65,6 @@ def run_digest(config: Config) -> str:
     dataset = {key: value for key, value in config.test_dataloader.dataset.items() if key != 'root'}
     test = json.dumps([dataset, config.test_evaluator], sort_keys=True, default=str)
     return digest([config_hash(config), test])
-
-
-def world_fingerprint(spec: WorldSpec) -> str:
-    """Fingerprint a rendered world by its spec and renderer version. 16 hexadecimal digits."""
-    return digest(dict(renderer=RENDERER_VERSION, spec=spec.to_dict()))
 
 
 def dataset_fingerprints(config: Config) -> dict[str, str]:

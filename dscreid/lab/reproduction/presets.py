@@ -1,15 +1,21 @@
-"""Where an experiment's data comes from, and which config files implement the methods on it."""
+"""Where an experiment's data comes from, which config files implement the methods on it, and where runs are stored."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from dscreid.lab.reproduction.experiments import find
-from dscreid.lab.synthetic import WorldSpec
-from dscreid.lab.worlds import adaptation_worlds
+from dscreid.errors import ConfigError
+from dscreid.lab.reproduction.experiments import Row, find
+from dscreid.lab.synthetic import WorldSpec, adaptation_worlds
+from dscreid.utils.config_difference import config_difference, effective_overrides
 from dscreid.utils.shipped import is_config, shipped_configs, shipped_tools
+
+if TYPE_CHECKING:
+    from mmengine import Config
 
 _FOLDERS = ('dsc', 'baselines', 'resnet50', 'ablations', 'synthetic')
 _REAL_FILES = tuple(f'{folder}/{{method}}_{{direction}}.py' for folder in _FOLDERS)
@@ -29,33 +35,20 @@ class DataPreset:
     roots: Mapping[str, str]  # layout → environment variable that tells the configs where the data in that layout is
     world: str | None = None  # preset of adaptation_worlds to render, or None for real data
 
-    @property
-    def synthetic(self) -> bool:
-        """Whether the data is rendered."""
-        return self.world is not None
-
-    def config_path(self, configs: Path, method: str, direction: str) -> Path | None:
-        """Return the config file of a method, or None if there is none."""
-        candidates = (configs / pattern.format(method=method, direction=direction) for pattern in self.files)
-        return next((path for path in candidates if is_config(path)), None)
-
     def worlds(self, direction: str, seed: int) -> dict[str, WorldSpec]:
         """Return the specs of the ``'source'`` and ``'target'`` worlds. Empty for real data."""
-        if self.world is None:
-            return {}
-        source, target = adaptation_worlds(seed, direction, self.world)
-        return {'source': source, 'target': target}
+        specs = () if self.world is None else adaptation_worlds(seed, direction, self.world)
+        return dict(zip(('source', 'target'), specs, strict=False))
 
 
-PRESETS: dict[str, DataPreset] = {
-    preset.name: preset
-    for preset in (
-        DataPreset('synthetic-demo', _DEMO_FILES, _DEMO_ROOTS, 'demo'),
-        # the configs of the real datasets, on worlds of the same size and layout
-        DataPreset('synthetic-full', _REAL_FILES, _REAL_ROOTS, 'full'),
-        DataPreset('real', _REAL_FILES, _REAL_ROOTS),
-    )
-}
+#: To run all tables on a further pair of worlds takes one line.
+_ALL = (
+    DataPreset('synthetic-demo', _DEMO_FILES, _DEMO_ROOTS, 'demo'),
+    # the configs of the real datasets, on worlds of the same size and layout
+    DataPreset('synthetic-full', _REAL_FILES, _REAL_ROOTS, 'full'),
+    DataPreset('real', _REAL_FILES, _REAL_ROOTS),
+)
+PRESETS = {preset.name: preset for preset in _ALL}
 
 
 def find_preset(name: str) -> DataPreset:
@@ -77,17 +70,14 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs are stored (``out/<data>/<direction>/seed<k>``) and what they are made with.
-
-    ``configs`` is the folder of all configs, ``trainer`` a script that trains and tests one, and ``amp`` selects mixed
-    precision.
-    """
+    """Where runs are stored (``out/<data>/<direction>/seed<k>``) and what they are made with."""
 
     out: Path
     preset: DataPreset
-    configs: Path = field(default_factory=shipped_configs)
-    trainer: Path = field(default_factory=lambda: shipped_tools() / 'train.py')
-    amp: bool = False
+    configs: Path = field(default_factory=shipped_configs)  # folder of all configs
+    trainer: Path = field(default_factory=lambda: shipped_tools() / 'train.py')  # trains and tests a config
+    amp: bool = False  # whether to use mixed precision
+    _read: dict[str, 'Config'] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def folder(self) -> Path:
@@ -98,11 +88,61 @@ class Place:
         """Return the folder of the runs of one direction and seed. A run looks for its source stages beside it."""
         return self.folder / direction / f'seed{seed}'
 
-    def worlds(self, direction: str, seed: int) -> Path:
-        """Return the folder of the rendered worlds of one direction and seed."""
-        return self.folder / 'worlds' / direction / f'seed{seed}'
+    def world_folders(self, direction: str, seed: int) -> dict[str, Path]:
+        """Return the folders of the rendered worlds, by ``'source'`` and ``'target'``. Empty for real data."""
+        folder = self.folder / 'worlds' / direction / f'seed{seed}'
+        return {role: folder / role for role in self.preset.worlds(direction, seed)}
 
     def environment(self, direction: str, seed: int) -> dict[str, str]:
         """Return the environment variables that point configs to the worlds. Empty for real data."""
-        folder, worlds = self.worlds(direction, seed), self.preset.worlds(direction, seed)
-        return {self.preset.roots[spec.layout]: str(folder / role) for role, spec in worlds.items()}
+        specs = self.preset.worlds(direction, seed).values()
+        folders = self.world_folders(direction, seed).values()
+        return {self.preset.roots[spec.layout]: str(root) for spec, root in zip(specs, folders, strict=True)}
+
+    def find_config(self, method: str, direction: str) -> Path | None:
+        """Return the config file of a method. None if there is none."""
+        names = (pattern.format(method=method, direction=direction) for pattern in self.preset.files)
+        return next(filter(is_config, (self.configs / name for name in names)), None)
+
+    def config_path(self, method: str, direction: str) -> Path:
+        """Return the config file of a method, or raise a ConfigError."""
+        if path := self.find_config(method, direction):
+            return path
+        names = ', '.join(self.preset.files).format(method=method, direction=direction)
+        raise ConfigError(
+            f"no config of '{method}' for {self.preset.name}: {self.configs} contains none of {names}; select the rows "
+            'that have one with --rows'
+        )
+
+    def read(self, path: Path, overrides: Mapping[str, Any] = {}) -> 'Config':
+        """Return a config with overrides. It is cached: do not modify it.
+
+        The roots of rendered worlds, which differ between seeds, are read as names of environment variables.
+        """
+        from mmengine.logging import MMLogger  # imports torch, which --help does not need
+
+        from dscreid.apis.config import load_config
+
+        key = f'{path} {dict(overrides)}'
+        if key not in self._read:
+            roots = self.preset.roots.values() if self.preset.world else ()
+            logger = MMLogger.get_current_instance()
+            level = logger.level
+            logger.setLevel(logging.WARNING)  # no message about the environment variables in each config
+            try:
+                with environment({variable: f'${variable}' for variable in roots}):
+                    self._read[key] = load_config(path, dict(overrides))
+            finally:
+                logger.setLevel(level)
+        return self._read[key]
+
+    def run_name(self, row: Row, direction: str) -> str:
+        """Return the name of a row's run: the config's name, plus the row's tag if the row differs from the config."""
+        path = self.config_path(row.method, direction)
+        differs = row.untrained or effective_overrides(self.read(path), row.overrides)
+        return f'{path.stem}+{row.tag}' if differs else path.stem
+
+    def difference_to_dsc(self, config: 'Config', direction: str) -> dict[str, list] | None:
+        """Compare a config with DSC's. None for a source stage, which only other runs build upon."""
+        dsc = self.find_config('dsc', direction)
+        return None if dsc is None or not config.get('source') else config_difference(self.read(dsc), config)

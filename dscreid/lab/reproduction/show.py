@@ -1,10 +1,10 @@
-"""Print and write tables and figures of finished runs: Markdown, CSV, HTML and plots."""
+"""Print and write tables and figures of finished runs: Markdown, and pages of the figures."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from dscreid.apis.config import load_config
 from dscreid.apis.report import examples_of
@@ -12,30 +12,23 @@ from dscreid.apis.run_folder import FEATURES_FILE
 from dscreid.errors import ConfigError
 from dscreid.evaluation import load_features
 from dscreid.lab.reproduction.experiments import EXPERIMENTS, Experiment, Row, choose_rows, find_experiment
-from dscreid.lab.reproduction.jobs import CARD_FILE, read_record
-from dscreid.lab.reproduction.planning import ConfigReader
-from dscreid.lab.reproduction.presets import DataPreset, Place, environment
+from dscreid.lab.reproduction.jobs import finished_card
+from dscreid.lab.reproduction.presets import Place, environment
 from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, summarize
-from dscreid.utils.shipped import shipped_configs
 from dscreid.visualization import PAPER_FOOTNOTE, ReportRun, RetrievalGallery, TrackletPictures, distance_density
+from dscreid.visualization.charts import COLORS, Card, Series, line_chart
 from dscreid.visualization.densities import densities_html
-from dscreid.visualization.page import Cell, Table, TableRow, page_html, paragraphs_html, part, write_text_atomically
+from dscreid.visualization.page import page_html, paragraphs_html, part, write_text_atomically
 from dscreid.visualization.retrieval import retrieval_html
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-#: Key → (group, name) of the columns. The mean comes first because methods are ordered by it.
+#: Heading of each column. The mean comes first because methods are ordered by it.
 COLUMNS = {
-    f'{key}/{metric}': (name, metric)
+    f'{key}/{metric}': f'{name} {metric}'
     for key, name in (('mean', 'mean'), ('rgb2ir', 'RGB→IR'), ('ir2rgb', 'IR→RGB'))
     for metric in ('Rank-1', 'mAP')
 }
-_PAPER_NOTE = f'Columns headed “paper” hold the figures of the paper on the real datasets. {PAPER_FOOTNOTE}'
 _LEGEND = 'Percent, mean ± standard deviation over seeds; the best mean of a column is bold.'
-_CSV_HEADINGS = ('table', 'row', 'metric', 'mean', 'standard deviation', 'seeds', 'paper', 'note on the paper')
-#: (metric, label, marker, offset as a fraction of the sweep's width, so that all error bars stay visible)
-_LINES = (('rgb2ir/mAP', 'RGB→IR', 'o', -0.012), ('ir2rgb/mAP', 'IR→RGB', 's', 0), ('mean/mAP', 'mean', 'x', 0.012))
+_PAPER_NOTE = f'Columns headed “paper” hold the figures of the paper on the real datasets. {PAPER_FOOTNOTE}'
 
 
 def show_experiment(
@@ -52,92 +45,59 @@ def show_experiment(
     Raises:
         DscreidError: If a name is unknown or no run has finished.
     """
-    experiment = find_experiment(name)
+    experiment, place = find_experiment(name), replace(place)  # reads all configs anew
     chosen = choose_rows(experiment, rows)
     directions, name = directions or experiment.directions, experiment.name
     summaries = summarize(place, experiment, chosen, directions, seeds)
-    if not any(summary.has_results for summary in summaries):
+    if not any(summary.seeds for summary in summaries):
         raise ConfigError(
             f'no run of {name} has finished in {place.folder}; start them with: dscreid reproduce run {name} '
             f'--data {place.preset.name}'
         )
-    files = {f'{name}.md': to_markdown(summaries), f'{name}.csv': to_csv(summaries)}
-    files[f'{name}.html'] = to_html(summaries, experiment.heading)
+    text = '\n\n'.join(to_markdown(summary) for summary in summaries) + '\n'
+    files = {f'{name}.md': text}
     for direction, summary in zip([*directions, BOTH], summaries, strict=False):
-        found = {seed for row in summary.rows for seed in row.values}
-        if found and experiment.kind == 'curves':
-            files[f'{name}_{"both" if direction == BOTH else direction}.svg'] = curves_svg(summary)
-        elif found and experiment.kind != 'table' and direction != BOTH:
+        file = f'{name}_{"both" if direction == BOTH else direction}.html'
+        if summary.seeds and experiment.kind == 'curves':
+            files[file] = page_html(summary.title, '', [('mAP', curves_html(summary))])
+        elif summary.seeds and experiment.kind != 'table' and direction != BOTH:
             # only one seed: other seeds have other people, which says nothing about the methods
-            seed = next(seed for seed in seeds or sorted(found) if seed in found)
-            files[f'{name}_{direction}.html'] = _figure_page(place, experiment, chosen, direction, seed)
+            seed = next(seed for seed in seeds or sorted(summary.seeds) if seed in summary.seeds)
+            files[file] = _figure_page(place, experiment, chosen, direction, seed)
     folder = place.folder / 'tables'
-    for file_name, text in files.items():
-        write_text_atomically(folder / file_name, text)
-    return files[f'{name}.md'], [folder / file_name for file_name in files]
+    for file, content in files.items():
+        write_text_atomically(folder / file, content)
+    return text, [folder / file for file in files]
 
 
-def list_experiments(preset: DataPreset, configs: Path | None = None) -> str:
+def list_experiments(place: Place) -> str:
     """List all tables and figures with their rows, and mark rows whose config is missing."""
-    configs = configs or shipped_configs()
     lines = []
     for experiment in EXPERIMENTS.values():
         lines.append(f'{experiment.name}: {experiment.title} ({", ".join(experiment.directions)})')
         for row in experiment.rows:
-            found = preset.config_path(configs, row.method, experiment.directions[0])
-            name = 'config missing' if found is None else str(found.relative_to(configs))
+            found = place.find_config(row.method, experiment.directions[0])
+            name = 'config missing' if found is None else str(found.relative_to(place.configs))
             # show a setting that a row changes in several parts only once
             settings = {f'{key.rpartition(".")[2]}={value}': None for key, value in row.overrides.items()}
             lines.append(f'    {row.name:<40} {name}' + (f' ({", ".join(settings)})' if settings else ''))
     return '\n'.join(lines)
 
 
-def to_markdown(summaries: Sequence[Summary]) -> str:
-    """Format all summaries as Markdown tables."""
-    return '\n\n'.join(_markdown_table(summary) for summary in summaries) + '\n'
-
-
-def to_html(summaries: Sequence[Summary], title: str) -> str:
-    """Format all summaries as one HTML page."""
-    sections = []
-    for summary in summaries:
-        body = part('table', table=_table(summary)) + paragraphs_html(_notes(summary))
-        sections.append((summary.title.removeprefix(f'{title} · '), body))
-    return page_html(title, paragraphs_html([_LEGEND]), sections)
-
-
-def to_csv(summaries: Sequence[Summary]) -> str:
-    """Format all summaries as one CSV table: one line per row and metric, unrounded values in [0, 1]."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator='\n')
-    writer.writerow(_CSV_HEADINGS)
-    for summary in summaries:
-        for row in summary.rows:
-            paper = row.paper.metrics if row.paper else {}
-            keys = [key for metrics in row.values.values() for key in metrics]
-            for key in dict.fromkeys([*keys, *paper]):
-                figure, seeds = row.figure(key), ' '.join(map(str, row.values))
-                measured = (figure.mean, figure.deviation) if figure else (None, None)
-                footnote = PAPER_FOOTNOTE if key in paper else ''
-                writer.writerow((summary.title, row.row.name, key, *measured, seeds, paper.get(key), footnote))
-    return stream.getvalue()
-
-
 def _figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], direction: str, seed: int) -> str:
     """Return the page of a figure for one direction and seed; raise a DscreidError if a file is missing."""
-    reader = ConfigReader(place)
     runs = []
     for row in rows:
-        folder = place.group(direction, seed) / reader.run_name(row, direction)
-        if card := read_record(folder / CARD_FILE):
+        folder = place.group(direction, seed) / place.run_name(row, direction)
+        if card := finished_card(folder):
             runs.append(ReportRun(row.name, card['metrics'], load_features(folder / FEATURES_FILE)))
-    data = 'Synthetic data, no real person' if place.preset.synthetic else 'Real data'
+    data = 'Synthetic data, no real person' if place.preset.world else 'Real data'
     notes = [f'{data}: `{place.preset.name}`, {direction}, seed {seed}.']
     if missing := [row.name for row in rows if row.name not in {run.name for run in runs}]:
         notes.append(f'Not run yet: {", ".join(missing)}.')
     if experiment.kind == 'retrieval':
         with environment(place.environment(direction, seed)):
-            examples, dataset = examples_of(load_config(reader.path_of(rows[0].method, direction)), runs)
+            examples, dataset = examples_of(load_config(place.config_path(rows[0].method, direction)), runs)
         body = 'Retrieval lists', retrieval_html(RetrievalGallery(examples, TrackletPictures(dataset)))
     else:
         densities = [distance_density(run.name, run.features) for run in runs]
@@ -145,77 +105,44 @@ def _figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], dire
     return page_html(experiment.heading, paragraphs_html(notes), [body])
 
 
-def curves_svg(summary: Summary) -> str:
-    """Plot mAP against each swept parameter, with the standard deviation over seeds, as a standalone SVG.
-
-    Rows whose names start with the same word form one sweep. Equal summaries give identical bytes.
-    """
-    import matplotlib
-    from matplotlib.figure import Figure as Drawing
-
-    sweeps: dict[str, dict[float, SummaryRow]] = {}
+def curves_html(summary: Summary) -> str:
+    """Plot mAP against each swept parameter. Rows whose names start with the same word form one sweep."""
+    sweeps: dict[str, list[SummaryRow]] = {}
     for row in summary.rows:
-        if row.row.x is not None:
-            sweeps.setdefault(row.row.name.partition(' ')[0], {})[row.row.x] = row
-    with matplotlib.rc_context({'svg.hashsalt': summary.title, 'font.size': 9}):
-        figure = Drawing(figsize=(4.2 * len(sweeps), 3.2))
-        panels = figure.subplots(1, len(sweeps), squeeze=False, sharey=True)[0]
-        # alpha first, as in the paper
-        for panel, (name, sweep) in zip(panels, sorted(sweeps.items(), reverse=True), strict=True):
-            _plot(panel, sweep)
-            panel.set_xlabel({'alpha': 'α'}.get(name, name))
-            panel.grid(alpha=0.3)
-        panels[0].set_ylabel('mAP, percent ± standard deviation')
-        panels[0].legend(fontsize=8)
-        figure.suptitle(summary.title, fontsize=8)
-        figure.tight_layout()
-        stream = io.StringIO()
-        figure.savefig(stream, format='svg', metadata={'Date': None})
-    return stream.getvalue()
+        sweeps.setdefault(row.row.name.partition(' ')[0], []).append(row)
+    cards = []
+    for name, rows in sweeps.items():
+        lines = []
+        for key, color in zip(('rgb2ir/mAP', 'ir2rgb/mAP', 'mean/mAP'), COLORS, strict=False):
+            points = sorted((row.row.x, 100 * figure.mean) for row in rows if (figure := row.figure(key)))
+            if points:
+                x, y = np.array(points).T
+                lines.append(Series(COLUMNS[key], x, y, color))
+        if lines:
+            chart = line_chart(lines, x_label=name, from_zero=False)
+            cards.append(Card(f'Percent against {name}', chart, f'mAP against {name}', lines))
+    return part('curves', stages={'': cards})
 
 
-def _plot(panel: 'Axes', sweep: Mapping[float, SummaryRow]) -> None:
-    """Plot the metrics of one sweep: value of the parameter → row."""
-    width = max(sweep) - min(sweep)
-    for key, label, marker, offset in _LINES:
-        points = [(x, figure) for x, row in sorted(sweep.items()) if (figure := row.figure(key)) is not None]
-        if points:
-            x = [x + offset * width for x, _ in points]
-            means = [100 * figure.mean for _, figure in points]
-            deviations = [100 * (figure.deviation or 0) for _, figure in points]
-            panel.errorbar(x, means, deviations, label=label, marker=marker, ms=4, capsize=2, elinewidth=0.8)
-
-
-def _notes(summary: Summary) -> list[str]:
-    return [_PAPER_NOTE, *summary.notes] if any(row.paper for row in summary.rows) else list(summary.notes)
-
-
-def _table(summary: Summary) -> Table:
-    rows = summary.rows
+def to_markdown(summary: Summary) -> str:
+    """Format a summary as a Markdown table with its notes."""
+    rows, notes = summary.rows, [_LEGEND]
     columns = {heading: _column([row.figure(key) for row in rows]) for key, heading in COLUMNS.items()}
-    columns['', 'seeds'] = [Cell(', '.join(map(str, row.values)) or '–') for row in rows]
+    columns['seeds'] = [', '.join(map(str, row.values)) or '–' for row in rows]
     if any(row.paper for row in rows):
-        for key, (group, name) in COLUMNS.items():
+        notes.append(_PAPER_NOTE)
+        for key, heading in COLUMNS.items():
             figures = [Figure(row.paper.metrics[key], None) if row.paper else None for row in rows]
-            columns[f'paper, {group}', name] = _column(figures)
-    lines = zip(*columns.values(), strict=True)
-    table_rows = [TableRow(row.row.name, cells) for row, cells in zip(rows, lines, strict=True)]
-    return Table(summary.title, 'Row', list(columns), table_rows)
+            columns[f'paper, {heading}'] = _column(figures)
+    lines = [['Row', *columns], ['---'] + ['---:'] * len(columns)]
+    lines += [[row.row.name, *cells] for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True)]
+    text = '\n'.join(f'| {" | ".join(cell.replace("|", "∣") for cell in line)} |' for line in lines)
+    return f'### {summary.title}\n\n{text}\n\n' + '\n\n'.join([*notes, *summary.notes])
 
 
-def _column(figures: Sequence[Figure | None]) -> list[Cell]:
-    """Format figures in percent. The best of several is strong, judged as printed."""
+def _column(figures: Sequence[Figure | None]) -> list[str]:
+    """Format figures in percent. The best of several is bold, judged as printed."""
     known = [round(100 * figure.mean, 1) for figure in figures if figure]
     best = max(known) if len(known) > 1 else None
-    return [
-        Cell(str(figure), strong=round(100 * figure.mean, 1) == best) if figure else Cell('–') for figure in figures
-    ]
-
-
-def _markdown_table(summary: Summary) -> str:
-    table = _table(summary)
-    head = [table.corner, *(' '.join(filter(None, column)) for column in table.columns)]
-    body = [[row.name, *(f'**{cell.text}**' if cell.strong else cell.text for cell in row.cells)] for row in table.rows]
-    lines = [head, ['---'] + ['---:'] * (len(head) - 1), *body]
-    text = '\n'.join(f'| {" | ".join(cell.replace("|", "∣") for cell in line)} |' for line in lines)
-    return f'### {summary.title}\n\n{text}\n\n' + '\n\n'.join([_LEGEND, *_notes(summary)])
+    texts = [f'**{figure}**' if figure and round(100 * figure.mean, 1) == best else str(figure) for figure in figures]
+    return ['–' if figure is None else text for figure, text in zip(figures, texts, strict=True)]

@@ -3,14 +3,11 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from dscreid.errors import ConfigError
 from dscreid.lab.reproduction.experiments import Experiment, Row
 from dscreid.lab.reproduction.identity import revisions_in
-from dscreid.lab.reproduction.jobs import CARD_FILE, read_record
-from dscreid.lab.reproduction.planning import ConfigReader
+from dscreid.lab.reproduction.jobs import finished_card
 from dscreid.lab.reproduction.presets import Place
 from dscreid.visualization import PaperResult, paper_table
 
@@ -22,8 +19,7 @@ _Cards = Mapping[int, Mapping[str, Any]]
 _Metrics = Mapping[int, Mapping[str, float]]
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """Mean and sample standard deviation of a metric over seeds, in [0, 1]. A single seed has no deviation."""
 
     mean: float
@@ -34,8 +30,7 @@ class Figure:
         return f'{100 * self.mean:.1f}{spread}'
 
 
-@dataclass(frozen=True)
-class SummaryRow:
+class SummaryRow(NamedTuple):
     """One row of a table: seed → metrics in [0, 1], and the paper's results for this row on this target, or None."""
 
     row: Row
@@ -44,14 +39,13 @@ class SummaryRow:
 
     def figure(self, key: str) -> Figure | None:
         """Aggregate a metric over the seeds. None if no seed has it."""
-        values = [metrics.get(key, math.nan) for metrics in self.values.values()]
-        if not (values := [value for value in values if math.isfinite(value)]):
+        values = [value for metrics in self.values.values() if math.isfinite(value := metrics.get(key, math.nan))]
+        if not values:
             return None
         return Figure(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """One table of results, whose title says what it compares and whether the data is synthetic, and its notes."""
 
     title: str
@@ -59,51 +53,49 @@ class Summary:
     notes: tuple[str, ...] = ()
 
     @property
-    def has_results(self) -> bool:
-        """Whether any row has a finished run."""
-        return any(row.values for row in self.rows)
+    def seeds(self) -> set[int]:
+        """Seeds of all finished runs."""
+        return {seed for row in self.rows for seed in row.values}
 
 
 def summarize(
     place: Place, experiment: Experiment, rows: Sequence[Row], directions: Sequence[str], seeds: Sequence[int] | None
 ) -> list[Summary]:
     """Summarize each direction and, if there are several, their mean. ``seeds`` is None for all that were run."""
-    reader = ConfigReader(place)
     title = f'{experiment.heading} · {{}} · '
-    title += f'SYNTHETIC worlds ({place.preset.name})' if place.preset.synthetic else 'real data'
+    title += f'SYNTHETIC worlds ({place.preset.name})' if place.preset.world else 'real data'
     summaries = []
     for direction in directions:
-        cards = [_cards(reader, row, direction, seeds) for row in rows]
+        cards = [_cards(place, row, direction, seeds) for row in rows]
         papers, notes = _paper_rows(experiment, direction)
         summary_rows = tuple(
-            SummaryRow(row, {seed: card['metrics'] for seed, card in found.items()}, papers.get(row.paper))
+            SummaryRow(row, {seed: card['metrics'] for seed, card in found.items()}, papers.get(row.name))
             for row, found in zip(rows, cards, strict=True)
         )
-        notes += [*_card_notes(cards), *_seed_notes(summary_rows)]
-        summaries.append(Summary(title.format(direction), summary_rows, tuple(notes)))
+        notes += _card_notes(cards)
+        summaries.append(Summary(title.format(direction), summary_rows, (*notes, *_seed_notes(summary_rows))))
     if len(directions) > 1:
-        each = [[summary.rows[number].values for summary in summaries] for number in range(len(rows))]
-        means = tuple(SummaryRow(row, _means(values)) for row, values in zip(rows, each, strict=True))
+        means = tuple(
+            SummaryRow(row, _means([summary.rows[number].values for summary in summaries]))
+            for number, row in enumerate(rows)
+        )
         notes = [note for summary in summaries for note in summary.notes if note not in _seed_notes(summary.rows)]
-        notes = list(dict.fromkeys([*notes, *_seed_notes(means)]))
-        summaries.append(Summary(title.format(BOTH), means, tuple(notes)))
+        summaries.append(Summary(title.format(BOTH), means, tuple(dict.fromkeys([*notes, *_seed_notes(means)]))))
     return summaries
 
 
-def _cards(reader: ConfigReader, row: Row, direction: str, seeds: Sequence[int] | None) -> _Cards:
-    try:
-        name = reader.run_name(row, direction)
-    except ConfigError:  # a method without a config has no runs
+def _cards(place: Place, row: Row, direction: str, seeds: Sequence[int] | None) -> _Cards:
+    if place.find_config(row.method, direction) is None:
         return {}
-    place = reader.place
     if seeds is None:
         names = [path.name.removeprefix('seed') for path in (place.folder / direction).glob('seed*')]
         seeds = sorted(int(name) for name in names if name.isdigit())
-    cards = {seed: read_record(place.group(direction, seed) / name / CARD_FILE) for seed in seeds}
+    name = place.run_name(row, direction)
+    cards = {seed: finished_card(place.group(direction, seed) / name) for seed in seeds}
     return {seed: card for seed, card in cards.items() if card is not None}
 
 
-def _paper_rows(experiment: Experiment, direction: str) -> tuple[dict[str | None, PaperResult], list[str]]:
+def _paper_rows(experiment: Experiment, direction: str) -> tuple[dict[str, PaperResult], list[str]]:
     """Return the paper's results by the name of their row, or a note that the paper has none for this direction."""
     if experiment.table is None:
         return {}, []
@@ -137,8 +129,6 @@ def _card_notes(found: Sequence[_Cards]) -> list[str]:
         # the world, or the test split
         if len({part.get('world') or part['test'] for part in data}) > 1:
             notes.append(f'Warning: the rows of seed {seed} were tested on different data; do not compare them.')
-    if dirty := sum(bool((card.get('git') or {}).get('dirty')) for card in cards):
-        notes.append(f'{dirty} of {len(cards)} runs were made with uncommitted changes in the checkout.')
     return notes
 
 

@@ -5,40 +5,19 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from dscreid.apis.command_line import run_command
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE
-from dscreid.apis.test import Evaluation, evaluate, write_json
-from dscreid.errors import DatasetError
-from dscreid.evaluation import FeatureTable, ReIDMetric, load_features
+from dscreid.apis.test import evaluate
 from dscreid.lab.reproduction.execution import die_with
 from dscreid.lab.synthetic import WorldSpec, render_world
 from dscreid.registry import MODELS
-
-
-def view_metrics(table: FeatureTable, view: str, protocol: str) -> dict[str, float]:
-    """Rank the features of a finished run in another way, and return the metrics in [0, 1] of ``ReIDMetric``.
-
-    ``'raw'`` ranks both halves concatenated, as VLD does; ``'static'`` and ``'dynamic'`` rank one half, L2-normalized.
-    """
-    if table.static is None or table.dynamic is None:
-        raise DatasetError('the feature file holds no raw halves; write it with dscreid test --dump-features')
-    if view == 'raw':
-        feature = np.concatenate([table.static, table.dynamic], axis=1)
-    else:
-        half = table.static if view == 'static' else table.dynamic
-        feature = half / np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-12)
-    facts = ('pid', 'camera', 'modality', 'is_query', 'index')
-    columns = {'feature': feature, **{name: getattr(table, name) for name in facts}}
-    records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return ReIDMetric(protocol).compute_metrics(records)
 
 
 def render(root: str, spec: dict[str, Any]) -> None:
@@ -46,13 +25,6 @@ def render(root: str, spec: dict[str, Any]) -> None:
     # Workers of a killed renderer must also end. Otherwise they would wait for work forever.
     os.register_at_fork(after_in_child=functools.partial(die_with, os.getpid()))
     render_world(root, WorldSpec(**spec), overwrite=True, progress=False)
-
-
-def rank_view(features: str, protocol: str, view: str, out: str) -> None:
-    """Rank the features of a finished run in another way and write the metrics."""
-    metrics = view_metrics(load_features(features), view, protocol)
-    reason = None if metrics else f'no tracklet of {features} has a person id'
-    write_json(Path(out), Evaluation(metrics, features, reason).record())
 
 
 def test_untrained(config: str, work_dir: str) -> None:
@@ -72,11 +44,11 @@ def test_untrained(config: str, work_dir: str) -> None:
         evaluate(settings, weights, folder, out=out, dump_features=features)
 
 
-def main(argv: Sequence[str]) -> None:
+def main(task: str, arguments: str) -> None:
     """Run one task by its name, with its arguments as a JSON object."""
-    tasks: dict[str, Callable[..., None]] = {'render': render, 'view': rank_view, 'untrained': test_untrained}
-    tasks[argv[0]](**json.loads(argv[1]))
+    tasks: dict[str, Callable[..., None]] = {'render': render, 'untrained': test_untrained}
+    tasks[task](**json.loads(arguments))
 
 
 if __name__ == '__main__':
-    run_command(lambda: main(sys.argv[1:]))
+    run_command(lambda: main(*sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Named worlds: how many people, tracklets and frames, and how they look."""
+"""Named worlds: how many people, tracklets and frames, how they look, and how they pair up in an experiment."""
 
 from typing import Any, ClassVar
 
@@ -8,15 +8,31 @@ from dscreid.registry import WORLDS
 from dscreid.utils.signatures import closest
 
 Values = dict[str, Any]
+DIRECTIONS = ('bupt2hitsz', 'hitsz2bupt')
+#: Added to an experiment's seed, so that the worlds share no person.
+_SOURCE_SEED, _TARGET_SEED = 1000, 2000
+#: A source that a small tower can learn: people who look alike in one modality are more often alike in the other.
+_EASY_SOURCE = {'modality_gap': 0.0, 'occluded': 0.1, 'sensor_spread': 0.05, 'material_spread': 0.4}
+#: Distance of the target's infrared sensor from the source's. At 0.4, visible clusters are pure but half of
+#: the nearest neighbors across modalities are wrong.
+_TARGET = {'modality_gap': 0.4}
 
 
 class World:
-    """Base of named worlds. Register a subclass in ``WORLDS`` to use it in ``make_spec`` and ``dscreid synthesize``."""
+    """Base of named worlds. Register a subclass in ``WORLDS`` to use it in ``make_spec`` and ``dscreid synthesize``.
+
+    For experiments on it, see :func:`adaptation_worlds` and add a line to ``PRESETS`` of ``lab/reproduction``.
+    """
 
     common: ClassVar[Values] = {}  #: fields of ``WorldSpec`` for both layouts, if not its defaults
     bupt: ClassVar[Values] = {}  #: fields for layout 'bupt'
     hitsz: ClassVar[Values] = {}  #: fields for layout 'hitsz'
     domain: ClassVar[str | None] = None  #: appearance. None uses the domain with the layout's name.
+    source: ClassVar[Values] = _EASY_SOURCE  #: further fields of an experiment's source
+    target: ClassVar[Values] = _TARGET  #: further fields of an experiment's target
+    #: whether each domain has the layout of its own data set; otherwise sources are 'bupt' and targets 'hitsz', so that
+    #: one set of configs serves both directions
+    own_layouts: ClassVar[bool] = False
 
 
 @WORLDS.register_module(name='tiny')
@@ -33,6 +49,8 @@ class Demo(World):
 
     bupt: ClassVar[Values] = dict(train_ids=240, test_ids=60, auxiliary_ids=12, tracklets=8, test_tracklets=8)
     hitsz: ClassVar[Values] = dict(train_ids=150, test_ids=80, tracklets=12, test_tracklets=12)
+    # one test tracklet per camera: enough to measure, fast to extract
+    target: ClassVar[Values] = _TARGET | {'test_tracklets': 6}
 
 
 @WORLDS.register_module(name='demo-short')
@@ -53,6 +71,7 @@ class Full(World):
     common: ClassVar[Values] = dict(min_frames=24, max_frames=24, height=288, width=144)
     bupt: ClassVar[Values] = dict(train_ids=1074, auxiliary_ids=930, test_ids=1076, tracklets=3, test_tracklets=3)
     hitsz: ClassVar[Values] = dict(train_ids=500, test_ids=427, tracklets=10, test_tracklets=10)
+    own_layouts = True
 
 
 @WORLDS.register_module(name='pretrain')
@@ -72,12 +91,33 @@ def make_spec(preset: str, layout: str, domain: str | None = None, **overrides: 
     Raises:
         ConfigError: If a name is unknown or a value is out of range.
     """
-    world = WORLDS.get(preset)
-    if world is None:
-        known = WORLDS.module_dict
-        raise ConfigError(f'unknown world {preset!r}{closest(preset, known)} (known are {", ".join(known)})')
+    world = _find_world(preset)
     values = world.common | getattr(world, layout, {})
     values |= {name: value for name, value in overrides.items() if value is not None}
     for name in values.keys() - WorldSpec.__dataclass_fields__.keys():
         raise ConfigError(f'a synthetic world has no field {name!r}')
     return WorldSpec(layout=layout, domain=domain or world.domain or layout, **values)
+
+
+def adaptation_worlds(seed: int, direction: str = 'bupt2hitsz', preset: str = 'demo') -> tuple[WorldSpec, WorldSpec]:
+    """Return the specs of source and target of one experiment; ``seed`` selects the people and cameras of both.
+
+    Raises:
+        ConfigError: If the direction, one of ``DIRECTIONS``, or the preset, a name in ``WORLDS``, is unknown.
+    """
+    if direction not in DIRECTIONS:
+        raise ConfigError(f'unknown direction {direction!r}; known are {", ".join(DIRECTIONS)}')
+    world, domains = _find_world(preset), direction.split('2')
+    layouts = domains if world.own_layouts else ('bupt', 'hitsz')
+    return (
+        make_spec(preset, layouts[0], domains[0], seed=_SOURCE_SEED + seed, **world.source),
+        make_spec(preset, layouts[1], domains[1], seed=_TARGET_SEED + seed, **world.target),
+    )
+
+
+def _find_world(name: str) -> type[World]:
+    world = WORLDS.get(name)
+    if world is None:
+        known = WORLDS.module_dict
+        raise ConfigError(f'unknown world {name!r}{closest(name, known)} (known are {", ".join(known)})')
+    return world

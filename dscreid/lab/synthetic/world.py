@@ -44,11 +44,7 @@ class WorldSummary:
 
 
 def render_world(
-    root: str | Path,
-    spec: WorldSpec,
-    num_processes: int | None = None,
-    overwrite: bool = False,
-    progress: bool = True,
+    root: str | Path, spec: WorldSpec, num_processes: int | None = None, overwrite: bool = False, progress: bool = True
 ) -> WorldSummary:
     """Render a world in one of the official layouts. The number of processes changes no byte.
 

@@ -86,7 +86,7 @@ class Bench:
     def finish_worlds(self, direction, seed):
         """Markers of rendered worlds."""
         for role, spec in self.place.preset.worlds(direction, seed).items():
-            root = self.place.worlds(direction, seed) / role
+            root = self.place.world_folders(direction, seed)[role]
             root.mkdir(parents=True, exist_ok=True)
             content = {'renderer': RENDERER_VERSION, 'spec': spec.to_dict()}
             (root / 'world.json').write_text(json.dumps(content))

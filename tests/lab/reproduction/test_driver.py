@@ -14,8 +14,8 @@ import pytest
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import execution, planning, reproduce
-from dscreid.lab.reproduction.driver import failures, prepare
-from dscreid.lab.reproduction.execution import Scheduler, lock_folder
+from dscreid.lab.reproduction.driver import prepare
+from dscreid.lab.reproduction.execution import lock_folder, run_jobs
 from dscreid.lab.reproduction.jobs import Job
 from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
 from dscreid.utils.machine import usable_cores
@@ -29,8 +29,8 @@ def test_a_table_runs_its_stage_first_and_every_row_once(bench):
     assert bench.started() == ['source_demo', *TABLE3]
     first = bench.starts()[0]
     assert first.seed == 1
-    worlds = bench.place.worlds('bupt2hitsz', 1)
-    assert first.roots == [str(worlds / 'source'), str(worlds / 'target')]
+    worlds = bench.place.world_folders('bupt2hitsz', 1)
+    assert first.roots == [str(worlds['source']), str(worlds['target'])]
 
 
 def test_stages_lie_beside_the_runs_that_look_for_them_there(bench):
@@ -43,7 +43,7 @@ def test_every_table_reuses_finished_runs(bench):
     bench.run()
     statuses = bench.run()
     assert statuses == dict.fromkeys(TABLE3, 'finished before')
-    bench.run('table4', rows=['neither', 'both (DSC)'])
+    bench.run('table4', rows=['neither', 'both'])
     bench.run('table1', rows=['cd', 'b+clu', 'dsc'])
     assert len(bench.starts()) == 6
 
@@ -72,7 +72,7 @@ def test_a_failing_row_stops_no_other_and_is_tried_again(bench):
     }
     assert 'bclu_demo: failed' in bench.printed
     assert 'this run was told to fail' in bench.printed
-    assert not (bench.folder_of('bclu_demo') / 'run_card.json').exists()
+    assert 'metrics' not in bench.card('bclu_demo')
     bench.setenv('FAKE_FAILING', '')
     assert bench.run('table1', rows=['pgm']) == {'bclu_demo': 'finished', 'pgm_demo': 'finished'}
     assert bench.card('bclu_demo')['attempts'] == 2
@@ -80,10 +80,10 @@ def test_a_failing_row_stops_no_other_and_is_tried_again(bench):
 
 def test_failures_are_reported_with_their_cause(bench):
     bench.setenv('FAKE_FAILING', 'source_demo')
-    lines = failures(reproduce(bench.options(rows=['cd'], stream=io.StringIO())))
-    assert len(lines) == 2
-    assert 'told to fail' in lines[0]
-    assert 'it needs bupt2hitsz/seed1/source_demo' in lines[1]
+    source, row = reproduce(bench.options(rows=['cd'], stream=io.StringIO())).values()
+    assert (source.lost, row.lost) == (True, True)
+    assert 'told to fail' in source.note
+    assert row.note == 'it needs bupt2hitsz/seed1/source_demo'
 
 
 def test_parallel_rows_share_one_source_stage(bench):
@@ -96,7 +96,7 @@ def test_seeds_and_directions_have_folders_and_worlds_of_their_own(bench):
     bench.run(rows=['cd'], seeds=(1, 2), directions=('bupt2hitsz', 'hitsz2bupt'), jobs=4)
     assert len(bench.starts()) == 8
     assert {(start.seed, start.roots[1]) for start in bench.starts()} == {
-        (seed, str(bench.place.worlds(direction, seed) / 'target'))
+        (seed, str(bench.place.world_folders(direction, seed)['target']))
         for seed in (1, 2)
         for direction in ('bupt2hitsz', 'hitsz2bupt')
     }
@@ -163,7 +163,7 @@ def test_a_new_source_model_makes_what_was_built_on_the_old_one_stale(bench):
 @pytest.mark.parametrize('accept', [False, True])
 def test_another_world_is_never_accepted(bench, monkeypatch, accept):
     bench.run(rows=['cd'])
-    monkeypatch.setattr('dscreid.lab.reproduction.identity.RENDERER_VERSION', 99)
+    monkeypatch.setattr(planning, 'RENDERER_VERSION', 99)
     with pytest.raises(ConfigError, match='another data'):
         bench.run(rows=['cd'], accept_revision=accept)
 
@@ -279,19 +279,18 @@ def test_a_killed_command_leaves_no_process_behind_and_the_next_one_continues(be
     finally:
         process.kill()
         process.stdout.close()
-    assert not (bench.folder_of('dsc_demo') / 'run_card.json').exists()
+    assert 'metrics' not in bench.card('dsc_demo')
     gate.touch()
     assert bench.run(rows=['cd', 'dsc']) == {'cd_demo': 'finished before', 'dsc_demo': 'finished'}
     assert bench.started() == ['source_demo', 'cd_demo', 'dsc_demo', 'dsc_demo']
-    card = bench.card('dsc_demo')
-    assert (card['attempts'], card['unmeasured_attempts']) == (2, 1)
+    assert bench.card('dsc_demo')['attempts'] == 2
 
 
 def test_a_run_of_another_process_is_awaited(bench):
     bench.run(rows=['cd'])
     card = bench.folder_of('cd_demo') / 'run_card.json'
     text = card.read_text()
-    card.unlink()  # unfinished
+    card.write_text(text.replace('"metrics"', '"unfinished"'))
     lock = lock_folder(Job('x', bench.folder_of('cd_demo'), ()))
     assert lock_folder(Job('x', bench.folder_of('cd_demo'), ())) is None
     stream = io.StringIO()
@@ -300,9 +299,10 @@ def test_a_run_of_another_process_is_awaited(bench):
         card.write_text(text)
         lock.close()
 
-    statuses = Scheduler(*prepare(bench.options(rows=['cd'])), 1, stream=stream, pause=finish).run()
+    jobs, _ = prepare(bench.options(rows=['cd']))
+    statuses = run_jobs(jobs, stream=stream, pause=finish)
     assert [status.phase.value for status in statuses.values()] == ['finished before']
-    assert stream.getvalue().splitlines()[0].endswith('cd_demo: running elsewhere')
+    assert stream.getvalue().splitlines()[0].endswith('cd_demo: waiting (another process runs it)')
     assert len(bench.starts()) == 2
 
 
@@ -314,9 +314,9 @@ def test_an_interrupted_command_ends_its_processes(bench, tmp_path):
         if 'dsc_demo' in bench.started():
             raise KeyboardInterrupt
 
-    jobs, taken = prepare(bench.options(rows=['dsc']))
+    jobs, _ = prepare(bench.options(rows=['dsc']))
     with pytest.raises(KeyboardInterrupt):
-        Scheduler(jobs, taken, 1, stream=io.StringIO(), pause=interrupt).run()
+        run_jobs(jobs, stream=io.StringIO(), pause=interrupt)
     assert not is_alive(bench.starts()[-1].pid)
 
 
@@ -335,12 +335,13 @@ def test_worlds_are_rendered_once_and_before_what_uses_them(bench, monkeypatch):
     monkeypatch.setattr(planning, 'TASKS', (sys.executable, str(renderer)))
     bench.setenv('FAKE_RENDERER_VERSION', str(RENDERER_VERSION))
     options = replace(bench.options(rows=['cd']), stream=io.StringIO())
-    shutil.rmtree(bench.place.worlds('bupt2hitsz', 1))
+    root = bench.place.world_folders('bupt2hitsz', 1)['target']
+    shutil.rmtree(root.parent)
     statuses = [(name.rpartition('/')[2], status.phase.value) for name, status in reproduce(options).items()]
     assert statuses == [(name, 'finished') for name in ('source world', 'target world', 'source_demo', 'cd_demo')]
-    assert (bench.place.worlds('bupt2hitsz', 1) / 'target' / 'world.json').is_file()
+    assert (root / 'world.json').is_file()
     # worlds that nothing needs any more may be removed
-    shutil.rmtree(bench.place.worlds('bupt2hitsz', 1))
+    shutil.rmtree(root.parent)
     assert [status.phase.value for status in reproduce(options).values()] == ['finished before']
 
 
@@ -363,3 +364,22 @@ def test_unreadable_results_are_a_failure_of_their_run_alone(bench, tmp_path):
     bench.place = replace(bench.place, trainer=trainer)
     statuses = bench.run(rows=['cd', 'dsc'])
     assert statuses == {'source_demo': 'finished', 'cd_demo': 'failed', 'dsc_demo': 'finished'}
+
+
+def test_each_change_is_a_line(bench):
+    bench.setenv('FAKE_FAILING', 'source_demo')
+    bench.run(rows=['cd'])
+    folder = bench.folder_of('source_demo')
+    running, failed, skipped = bench.printed.splitlines()
+    assert running == f'bupt2hitsz/seed1/source_demo: running ({folder / "reproduce.log"})'
+    assert failed.startswith('bupt2hitsz/seed1/source_demo: failed (')
+    assert skipped == 'bupt2hitsz/seed1/cd_demo: skipped (it needs bupt2hitsz/seed1/source_demo)'
+
+
+def test_the_peak_of_gpu_memory_is_that_of_the_log(tmp_path):
+    assert execution.peak_gpu_memory(tmp_path) is None
+    for number, lines in enumerate(('{"memory": 3, "step": 1}\n{"memory": 5, "step": 2}\n', '{"memory": 4, "step')):
+        folder = tmp_path / str(number) / 'vis_data'
+        folder.mkdir(parents=True)
+        (folder / 'scalars.json').write_text(lines)
+    assert execution.peak_gpu_memory(tmp_path) == 5

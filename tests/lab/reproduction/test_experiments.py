@@ -4,10 +4,9 @@ import pytest
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import EXPERIMENTS, PRESETS, choose_rows, find_experiment, find_preset
-from dscreid.lab.reproduction.planning import ConfigReader, make_plan
+from dscreid.lab.reproduction.planning import make_plan
 from dscreid.lab.reproduction.presets import Place
-from dscreid.lab.synthetic import make_spec
-from dscreid.lab.worlds import DIRECTIONS, adaptation_worlds
+from dscreid.lab.synthetic import DIRECTIONS, adaptation_worlds, make_spec
 from dscreid.utils.shipped import is_config
 from dscreid.visualization import paper_table
 
@@ -17,36 +16,36 @@ each_place = pytest.mark.parametrize(('data', 'direction'), PLACES, ids=lambda v
 
 
 @pytest.fixture(scope='module')
-def readers(tmp_path_factory):
+def places(tmp_path_factory):
     out = tmp_path_factory.mktemp('nowhere')
-    return {name: ConfigReader(Place(out, preset)) for name, preset in PRESETS.items()}
+    return {name: Place(out, preset) for name, preset in PRESETS.items()}
 
 
 @pytest.mark.parametrize('number', range(1, 7))
 def test_rows_name_rows_of_the_paper(number):
     table = paper_table(number)
-    papers = [row.paper for row in find_experiment(f'table{number}').rows if row.paper]
+    papers = [row.name for row in find_experiment(f'table{number}').rows if row.name != 'B+Clu']
     assert papers == [row.method for row in table.rows if row.unsupervised]
 
 
 @each_place
-def test_ablations_differ_from_dsc_in_nothing_but_what_they_name(readers, data, direction):
-    reader = readers[data]
+def test_ablations_differ_from_dsc_in_nothing_but_what_they_name(places, data, direction):
+    place = places[data]
     prefixes = {'dsl': 'default_hooks.cluster.labelers.', 'dsj': 'model.neighbor_losses'}
     for method in ABLATIONS:
-        config = reader.read(reader.path_of(method, direction))
-        changed = reader.difference_to_dsc(config, direction)
+        config = place.read(place.config_path(method, direction))
+        changed = place.difference_to_dsc(config, direction)
         prefix = prefixes[method.removeprefix('without_')[:3]]
         assert changed, method
         assert all(key.startswith(prefix) for key in changed), (method, changed)
 
 
 @each_place
-def test_ablations_are_what_their_names_say(readers, data, direction):
-    reader = readers[data]
+def test_ablations_are_what_their_names_say(places, data, direction):
+    place = places[data]
 
     def parts(method):
-        config = reader.read(reader.path_of(method, direction))
+        config = place.read(place.config_path(method, direction))
         return config.default_hooks.cluster.labelers, config.model.neighbor_losses
 
     labelers, losses = parts('dsc')
@@ -61,10 +60,10 @@ def test_ablations_are_what_their_names_say(readers, data, direction):
 
 
 @each_place
-def test_points_of_sweeps_reach_their_parts(readers, data, direction):
-    reader = readers[data]
+def test_points_of_sweeps_reach_their_parts(places, data, direction):
+    place = places[data]
     for row in (*find_experiment('table6').rows, *find_experiment('figure4').rows):
-        config = reader.read(reader.path_of('dsc', direction), row.overrides)
+        config = place.read(place.config_path('dsc', direction), row.overrides)
         dslu, losses = config.default_hooks.cluster.labelers[1], config.model.neighbor_losses
         if row.name.startswith('('):
             weights = dslu.intra.dynamic_weight, dslu.intra.static_weight
@@ -75,11 +74,11 @@ def test_points_of_sweeps_reach_their_parts(readers, data, direction):
             assert [loss.alpha for loss in losses] == [row.x] * 2
 
 
-def test_the_papers_own_setting_is_the_dsc_run(readers):
-    names = [readers['real'].run_name(row, 'bupt2hitsz') for row in find_experiment('table6').rows]
+def test_the_papers_own_setting_is_the_dsc_run(places):
+    names = [places['real'].run_name(row, 'bupt2hitsz') for row in find_experiment('table6').rows]
     assert names[-1] == 'dsc_bupt2hitsz'
     assert len(set(names)) == 6
-    figure = {row.name: readers['real'].run_name(row, 'bupt2hitsz') for row in find_experiment('figure4').rows}
+    figure = {row.name: places['real'].run_name(row, 'bupt2hitsz') for row in find_experiment('figure4').rows}
     assert [name for name, run in figure.items() if run == 'dsc_bupt2hitsz'] == ['alpha 0.9', 'K 20']
 
 
@@ -97,11 +96,11 @@ def test_all_ablations_of_a_seed_share_their_runs(tmp_path):
 
 
 @pytest.mark.parametrize('data', PRESETS)
-def test_every_row_has_a_config_on_all_data(readers, data):
+def test_every_row_has_a_config_on_all_data(places, data):
     for experiment in EXPERIMENTS.values():
         for row in experiment.rows:
             for direction in DIRECTIONS:
-                assert is_config(readers[data].path_of(row.method, direction))
+                assert is_config(places[data].config_path(row.method, direction))
 
 
 def test_tags_are_unique_within_a_method():
@@ -121,12 +120,12 @@ def test_unknown_names_are_answered_with_the_known_ones(find, name, close):
 def test_headings_are_the_papers():
     assert find_experiment('table3').heading == 'Table 3: Components of DSC'
     assert find_experiment('figure5').heading.startswith('Figure 5: ')
-    assert find_experiment('retrieval').heading.startswith('retrieval: ')
+    assert find_experiment('stages').heading.startswith('stages: ')
 
 
 def test_rows_are_chosen_by_name_or_method():
     table = find_experiment('table3')
-    assert [row.method for row in choose_rows(table, ['DSC', '+ Clustering (b+clu)'])] == ['bclu', 'dsc']
+    assert [row.method for row in choose_rows(table, ['DSC', '+ Clustering'])] == ['bclu', 'dsc']
     assert choose_rows(table, ()) == table.rows
     with pytest.raises(ConfigError, match="did you mean 'without_dslu'"):
         choose_rows(table, ['without_dsl'])
