@@ -37,11 +37,7 @@ def path_inside(root: Path | str, name: str) -> str:
 
 
 def open_regular(path: str) -> int:
-    """Open a regular file for reading and return its descriptor; pipes and devices could block and are rejected.
-
-    Raises:
-        FrameError: If the file is missing, unreadable, or not a regular file.
-    """
+    """Open a regular file for reading and return its descriptor; pipes and devices could block and are rejected."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -38,11 +38,7 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read the lines of a UTF-8 index file, stripped, without trailing blank lines.
-
-    Raises:
-        DatasetError: If the file is missing (MissingFileError), unreadable, not text, or empty.
-    """
+    """Read the lines of a UTF-8 index file, stripped, without trailing blank lines."""
     lines = [line.strip() for line in read_text(path).rstrip().split('\n')]
     if lines == ['']:
         raise DatasetError(f'{path}: the index file is empty; {RESTORE}')

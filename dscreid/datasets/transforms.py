@@ -80,9 +80,6 @@ class SampleFrames:
         num_frames: T, frames per tracklet.
         rule: ``'segment_first'`` (test) and ``'segment_random'`` (train) for HITSZ-VCM, ``'linspace'`` (test) and
             ``'sorted_random'`` (train) for BUPTCampus. The random rules draw from ``rng``.
-
-    Raises:
-        ConfigError: If the rule is unknown or ``num_frames`` is less than 1.
     """
 
     common_settings = MappingProxyType({'num_frames': 'num_frames'})
@@ -131,9 +128,6 @@ class LoadFrames:
         area_when_shrinking: Average over pixel areas if both sides shrink, which avoids aliasing.
         backend: ``'cv2'``, ``'turbojpeg'`` (package simplejpeg), or ``'auto'``: the faster one; same pixels.
         reduce: Decode JPEGs at 1/2, 1/4 or 1/8 of their size if not below ``size``; faster, but changes the pixels.
-
-    Raises:
-        ConfigError: If the size or the backend is out of range, or the backend is not installed.
     """
 
     common_settings = MappingProxyType({'size': 'frame_size'})

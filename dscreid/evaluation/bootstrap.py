@@ -33,9 +33,6 @@ def bootstrap_intervals(
 
     Returns:
         Lower and upper bounds, named as in ``ReIDMetric``: ``rgb2ir/mAP``, …, ``mean/mAP``, ….
-
-    Raises:
-        ConfigError: If a parameter is out of range.
     """
     check_bootstrap(confidence, repeats)
     valid = {name: one.matches > 0 for name, one in ranks.items()}

@@ -33,10 +33,6 @@ def plan_evaluation(dataset: TrackletDataset, protocol: str) -> EvaluationPlan |
 
     Returns:
         The counts, or None if the split has no person ids.
-
-    Raises:
-        ConfigError: If the protocol does not exist.
-        DatasetError: If a direction has no queries, an empty gallery or no true match.
     """
     table = _without_features(dataset)
     if (table.pid < 0).all():

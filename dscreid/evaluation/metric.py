@@ -46,9 +46,6 @@ class ReIDMetric(BaseMetric):
         bootstrap_seed: Seed of the bootstrap draws.
         device: Device on which rankings are computed.
 
-    Raises:
-        ConfigError: If the protocol does not exist, an option is out of range, or a file or device cannot be used.
-
     Example (config)::
 
         test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')
@@ -115,11 +112,6 @@ class ReIDMetric(BaseMetric):
         """Evaluate all directions on the records of all processes, in any order.
 
         Returns values in [0, 1] by name, none if nothing is evaluated.
-
-        Raises:
-            TrainingError: If features are not finite.
-            EvaluationError: If no query of a direction has a true match.
-            DatasetError: If a direction has no queries or an empty gallery.
         """
         table = _table(results)
         if fault := describe_not_finite(table):

@@ -63,11 +63,6 @@ def protocol_directions(
         modalities: (N,), ``'rgb'`` or ``'ir'`` for each test tracklet, in the order of the dataset.
         is_query: (N,), whether the query list names the tracklet.
         wheres: (N,), ``file:line`` of each tracklet in the index, for error messages.
-
-    Raises:
-        ConfigError: If the protocol does not exist.
-        DatasetError: If a direction has no queries or gallery, or if the query list mixes modalities and the protocol
-            does not allow it.
     """
     protocol = find_protocol(name)
     visible = np.array([Modality(modality) is Modality.RGB for modality in modalities], dtype=bool)

@@ -113,10 +113,6 @@ def rank_queries(
         gallery_cameras: Integer (Ng,).
         drop_same_camera: Whether to leave out tracklets of the query's person and camera.
         tracklets: Integer (Nq,) and (Ng,), tracklet ids; the query's own tracklet is left out of its gallery.
-
-    Raises:
-        EvaluationError: If no query has a true match.
-        ValueError: If shapes do not fit.
     """
     shape = (2, scores.shape[0])
     result = QueryRanks(*np.zeros(shape, np.int64), *np.full(shape, np.nan))
@@ -173,9 +169,6 @@ def rank_lists(
 
     The other arguments are those of :func:`rank_metrics` and :func:`rank_queries`. The lists include queries without a
     true match.
-
-    Raises:
-        ValueError: If shapes do not fit, features are not finite or ``topk`` is below 1.
     """
     if topk < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')

@@ -50,9 +50,6 @@ class TrackletAugmentation:
         jitter: Keyword arguments of ``JitterPolicy``, or None for no jitter.
         per_frame: Whether each frame has its own draws, as in VLD, not each tracklet.
         exchange_before_normalize: Whether to apply the channel view before normalization.
-
-    Raises:
-        ConfigError: If a value is out of range or a view is unknown.
     """
 
     def __init__(

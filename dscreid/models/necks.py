@@ -19,11 +19,7 @@ class BNNeck(nn.BatchNorm1d):
 
     @torch.no_grad()
     def recalibrate(self, features: Tensor) -> None:
-        """Set the running statistics to those of raw features, float (N >= 2, D), of a domain (AdaBN; Li et al., 2017).
-
-        Raises:
-            ValueError: If there are fewer than two rows or the width is not D.
-        """
+        """Set the running statistics to those of raw features of a domain, float (N >= 2, D) (AdaBN; Li et al.)."""
         if features.ndim != 2 or features.shape[1] != self.num_features or len(features) < 2:
             raise ValueError(f'needs at least two rows of {self.num_features} values, got {tuple(features.shape)}')
         features = features.double()  # because thousands of rows are summed

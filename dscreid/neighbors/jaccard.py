@@ -32,9 +32,6 @@ def jaccard_distance(
     Returns:
         float32 (N, N) in [0, 1], symmetric, with sorted indices. It stores exactly the pairs with a distance of at most
         ``max_distance``, including the zeros of the diagonal.
-
-    Raises:
-        ValueError: If features are not finite or a parameter is out of range.
     """
     if k1 < 1 or k2 < 1 or max_distance < 0:
         raise ValueError(

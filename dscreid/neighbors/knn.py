@@ -26,9 +26,6 @@ def knn(queries: Features, gallery: Features, k: int) -> tuple[Tensor, Tensor]:
 
     Returns:
         ``similarity`` float (N, k) in [-1, 1], descending, and ``index`` int64 (N, k) into the gallery.
-
-    Raises:
-        ValueError: If a matrix contains NaN or infinite values, or the shapes do not match.
     """
     queries = normalized_rows(as_feature_matrix(queries, 'queries'))
     gallery = normalized_rows(as_feature_matrix(gallery, 'gallery'))
@@ -61,12 +58,7 @@ def clipped(k: int, num_rows: int, name: str = 'k') -> int:
 
 
 def as_feature_matrix(features: Features, name: str) -> Tensor:
-    """Return a numeric (N, D) matrix as a detached tensor on its device, float64 if it was, otherwise float32.
-
-    Raises:
-        TypeError: If it is neither a tensor nor an array.
-        ValueError: If it is not a matrix or some rows are not finite.
-    """
+    """Return a numeric (N, D) matrix as a detached tensor on its device, float64 if it was, otherwise float32."""
     if isinstance(features, np.ndarray):
         features = torch.from_numpy(np.ascontiguousarray(features))
     if not isinstance(features, Tensor):

@@ -30,9 +30,6 @@ class NeighborSearch:
         parameters: Search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``.
         smallest: Smaller galleries are searched exactly.
         lowest_recall: A measured recall below this value triggers a warning.
-
-    Raises:
-        ConfigError: If a value is out of range.
     """
 
     index: str | None = None

@@ -65,9 +65,6 @@ def proxy_affinities(
 
     Returns:
         Float (N, C) on the device of the features. In each row, the entries of a group sum to 1.
-
-    Raises:
-        ValueError: If features are not finite.
     """
     features = normalized_rows(as_feature_matrix(features, 'features'))
     proxies = normalized_rows(as_feature_matrix(proxies, 'proxies')).to(features)

@@ -18,9 +18,6 @@ class LabelLimits:
         min_clusters: Minimum number of clusters of a modality, at least 1.
         max_cluster_share: Maximum number of clusters per tracklet of a modality, in (0, 1].
         max_cosine: Maximum mean cosine similarity between two tracklets of a modality, in (0, 1].
-
-    Raises:
-        ConfigError: If a value is out of range.
     """
 
     min_clusters: int = 2

@@ -31,9 +31,6 @@ def count_votes(
     Returns:
         int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of pairs of labeled tracklets that
         count.
-
-    Raises:
-        ValueError: If features are not finite.
     """
     rgb, rgb_labels = _labeled_rows(visible, visible_labels, 'visible')
     ir, ir_labels = _labeled_rows(infrared, infrared_labels, 'infrared')
@@ -82,9 +79,6 @@ def match_clusters_progressively(
 
     Returns:
         ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster, -1 = none.
-
-    Raises:
-        ValueError: If a side has no center or centers are not finite.
     """
     visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
     infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())

@@ -30,9 +30,6 @@ def transport_labels(
 
     Returns:
         int64 (N,) in [0, C), with ties broken by the smaller cluster, and whether the iteration converged.
-
-    Raises:
-        ValueError: If values are not finite.
     """
     features = normalized_rows(as_feature_matrix(features, 'features')).cpu()
     centers = as_feature_matrix(centers, 'centers').cpu()

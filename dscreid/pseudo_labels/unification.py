@@ -50,9 +50,6 @@ def unify_labels(
         int64 (Nv,), infrared labels, -1 = none: a numpy array, or a CPU tensor if ``infrared_labels`` is one. With
         ``return_votes``, a pair of labels and votes.
 
-    Raises:
-        ValueError: If shapes do not match, features are not finite, or a label is below -1.
-
     Example:
         Both halves of the visible tracklet are nearest to the two infrared tracklets of cluster 1:
 
@@ -110,9 +107,6 @@ def correct_labels(
 
     Returns:
         int64 (N,), -1 = outlier: a numpy array, or a CPU tensor if ``labels`` is one.
-
-    Raises:
-        ValueError: If shapes do not match, features are not finite, or a parameter is out of range.
     """
     own = _as_labels(labels, len(static), 'labels')
     check_correction(topk, static_weight, dynamic_weight)
@@ -138,9 +132,6 @@ def votes_needed(epoch: int, topk: int, start: int | float, end: int | float, ep
         end: Votes from ``begin + epochs`` on, given like ``start``.
         epochs: Length of the transition in epochs, at least 1.
         begin: Zero-based epoch in which the transition begins.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
     if topk < 1 or epochs < 1 or begin < 0:
         raise ValueError(f'topk and epochs must be at least 1 and begin not negative, got {topk}, {epochs} and {begin}')
@@ -173,9 +164,6 @@ def vote_across(
 
     Returns:
         int64 (Nv,), infrared labels. -1 if -1 won or there was no vote. Ties go to the smallest label.
-
-    Raises:
-        ValueError: If shapes do not match or features are not finite.
     """
     queries = normalized_rows(as_feature_matrix(visible, 'visible'))
     gallery = normalized_rows(as_feature_matrix(infrared, 'infrared'))
@@ -197,9 +185,6 @@ def smooth_labels(features: Features, labels: np.ndarray, topk: int = 20, outlie
 
     Returns:
         int64 (N,). Ties go to the smallest label, unlike those of :func:`correct_labels`.
-
-    Raises:
-        ValueError: If shapes do not match or features are not finite.
     """
     rows = normalized_rows(as_feature_matrix(features, 'features'))
     own = _as_labels(labels, len(rows), 'labels')

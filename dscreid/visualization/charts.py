@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dscreid.visualization.figures import MUTED, figure_uri, styled
-from dscreid.visualization.page import Table
 
 #: Colors that can be read on a white and on a dark page.
 COLORS = ('#2f74d8', '#d0661a', '#1b9355', '#9a54cc', '#1493a8', '#cc3d72', '#808f1f', '#78838f')
@@ -40,14 +39,13 @@ class Rule(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A chart from :func:`line_chart`, or '', with title, text alternative, legend, captions and table of values."""
+    """A chart from :func:`line_chart`, or '', with title, text alternative, legend and captions."""
 
     title: str
     chart: str = ''
     description: str = ''
     legend: Sequence[Series | Rule] = ()
     captions: Sequence[str] = ()
-    values: Table | None = None
 
 
 def format_number(value: float) -> str:

@@ -45,9 +45,6 @@ def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = 30
         perplexity: Number of neighbors that each tracklet should keep; at most a third of the others.
 
     Returns float64 (N, 2), centered at zero.
-
-    Raises:
-        DscreidError: If there are fewer than 3 features or all of them point in one direction.
     """
     count = len(feature)
     if count < 3:
@@ -84,16 +81,9 @@ def choose_tracklets(features: FeatureTable, *, persons: int, tracklets: int, se
 def map_features(
     name: str, features: FeatureTable, *, persons: int = 12, tracklets: int = 600, seed: int = 0
 ) -> FeatureMap:
-    """Place some persons of a run's test set in the plane; see :func:`choose_tracklets` and :func:`embed_in_plane`.
-
-    Raises:
-        DscreidError: If fewer than 3 tracklets are left, or their features are all the same; the error names the run.
-    """
+    """Place some persons of a run's test set in the plane; see :func:`choose_tracklets` and :func:`embed_in_plane`."""
     rows = choose_tracklets(features, persons=persons, tracklets=tracklets, seed=seed)
-    try:
-        position = embed_in_plane(features.feature[rows], seed=seed)
-    except DscreidError as error:
-        raise DscreidError(f'"{name}": {error}') from error
+    position = embed_in_plane(features.feature[rows], seed=seed)
     return FeatureMap(name, position, features.index[rows], features.pid[rows], features.modality[rows])
 
 
@@ -108,11 +98,7 @@ def person_colors(pid: np.ndarray) -> dict[int, str]:
 
 @styled()
 def draw_feature_maps(maps: Sequence[FeatureMap], *, note: str = '') -> Figure:
-    """Draw maps side by side, with a color per person and a shape per modality.
-
-    Raises:
-        DscreidError: If two maps are of different tracklets.
-    """
+    """Draw maps side by side, with a color per person and a shape per modality."""
     first = maps[0]
     for other in maps[1:]:
         names = ('index', 'pid', 'modality')

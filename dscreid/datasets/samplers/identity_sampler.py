@@ -28,10 +28,6 @@ class IdentitySampler(BatchPlanSampler):
         camera_pairs: Draw K cameras shared by all modalities of an identity, and from each one tracklet per modality,
             as BUPTCampus's reference code does with its pixel-aligned pairs.
         modalities: Modalities of a batch, in this order.
-
-    Raises:
-        ConfigError: If the split has no labels, or a number does not fit the split or the number of processes.
-        DatasetError: If no identity has all modalities.
     """
 
     def __init__(

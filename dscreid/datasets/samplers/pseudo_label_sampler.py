@@ -24,9 +24,6 @@ class PseudoLabelSampler(BatchPlanSampler):
         infrared: The same for infrared tracklets.
         iterations: Batches per epoch.
         seed: The run's seed.
-
-    Raises:
-        ConfigError: If a number is out of range or does not fit the number of processes.
     """
 
     def __init__(
@@ -58,10 +55,6 @@ class PseudoLabelSampler(BatchPlanSampler):
         Args:
             rgb_labels: int64 (Nv,), clusters in the order of ``dataset.indices('rgb')``; -1 is never drawn.
             ir_labels: int64 (Nt,), the same for ``dataset.indices('ir')``.
-
-        Raises:
-            ValueError: If a length differs from the dataset's.
-            LabelingError: If a modality has fewer clusters than a batch needs.
         """
         clusters = {}
         for modality, name, labels in ((Modality.IR, 'infrared', ir_labels), (Modality.RGB, 'visible', rgb_labels)):

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from dscreid.engine.checkpoint_files import POINTER
 from dscreid.lab.reproduction.jobs import Job
-from dscreid.visualization import format_duration
+from dscreid.utils.quantities import duration_text
 
 
 class Phase(Enum):
@@ -53,7 +53,7 @@ class JobStatus:
     @property
     def time(self) -> str:
         """The wall time as text. Empty if unknown."""
-        return '' if self.seconds is None else format_duration(self.seconds)
+        return '' if self.seconds is None else duration_text(self.seconds)
 
 
 class ProgressTable:

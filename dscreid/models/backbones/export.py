@@ -33,10 +33,6 @@ def export_tower(
         prefix: Prefix of the names of the tower's weights.
         half: Store matrices in half precision. Vectors (biases, norms) stay in single precision.
         note: Text to store in the file.
-
-    Raises:
-        CheckpointError: If the checkpoint cannot be read, or its tower does not match the config.
-        ConfigError: If no config is known.
     """
     weights = {
         name.removeprefix(prefix): value for name, value in load_weights(checkpoint).items() if name.startswith(prefix)

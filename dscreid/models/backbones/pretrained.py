@@ -120,11 +120,7 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
 
 
 def find_weights(path: str, expected: str | None, remedy: str) -> Path:
-    """Find a weights file and check its SHA-256 (None accepts any file).
-
-    Raises:
-        CheckpointError: If the file is missing (the message ends with ``remedy``) or has a different hash.
-    """
+    """Find a weights file and check its SHA-256 (None accepts any file)."""
     file = existing_file(locate_weights(path))
     if file is None:
         raise CheckpointError(f'{path}: pretrained weights not found; {remedy}, and set `pretrained` to its path')
@@ -141,9 +137,6 @@ def fit_positional_embedding(
 
     ``source`` is the grid of the file, if known. Otherwise it is square, or, unless ``square`` is True, equal to
     ``grid``. The result is float32.
-
-    Raises:
-        CheckpointError: If ``embedding`` has a wrong shape or dtype, or the grid of the file is unknown or ambiguous.
     """
     if embedding.ndim != 2 or not embedding.is_floating_point():
         found = f'{embedding.dtype} of shape {tuple(embedding.shape)}'
@@ -209,9 +202,6 @@ def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target
 
     The position of the class token, which comes first, is unchanged. Interpolation is bilinear without antialiasing,
     as in VLD and earlier person re-ID methods (antialiased bicubic in open_clip).
-
-    Raises:
-        ValueError: If ``embedding`` does not have ``1 + h * w`` rows.
     """
     source, target = tuple(source), tuple(target)
     if embedding.ndim != 2 or len(embedding) != 1 + source[0] * source[1]:

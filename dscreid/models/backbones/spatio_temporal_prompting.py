@@ -32,9 +32,6 @@ class SpatioTemporalPrompting(BaseModule):
         with_cp: Recompute the activations of each block in the backward pass, for less memory and identical results.
         compile_blocks: Run the blocks with ``torch.compile``. Compilation takes minutes for each batch size; results
             differ by rounding.
-
-    Raises:
-        ConfigError: If an argument is out of range.
     """
 
     common_settings = MappingProxyType({'num_frames': 'num_frames'})
@@ -70,11 +67,7 @@ class SpatioTemporalPrompting(BaseModule):
         self.attn = nn.MultiheadAttention(self.embed_dim, num_heads, batch_first=True)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode normalized frames, float ``(N, T, 3, H, W)``: static and dynamic features, raw float32 ``(N, D)``.
-
-        Raises:
-            ValueError: If ``T`` is not ``num_frames``.
-        """
+        """Encode normalized frames, float ``(N, T, 3, H, W)``: static and dynamic features, raw float32 ``(N, D)``."""
         if inputs.ndim != 5 or inputs.shape[1] != self.num_frames:
             raise ValueError(
                 f'inputs must be (N, T={self.num_frames}, 3, H, W) for this model, got {tuple(inputs.shape)}'

@@ -73,9 +73,6 @@ def neighbor_mask(
         bank_dynamic: (N, D), L2-normalized by this function.
         alpha: Fraction of the largest similarity, in [0, 1].
 
-    Raises:
-        ValueError: If ``alpha`` is outside [0, 1].
-
     Example:
         >>> # the third row is near in the static space only
         >>> static = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])

@@ -27,9 +27,6 @@ class ClusterContrastiveLoss(nn.Module):
     Args:
         temperature: Softmax temperature, positive (0.05 in all released code of this family of methods).
         weight: Factor of the loss, not negative.
-
-    Raises:
-        ConfigError: If a value is out of range.
     """
 
     def __init__(self, temperature: float = 0.05, weight: float = 1.0) -> None:
@@ -61,9 +58,6 @@ class CrossClusterLoss(nn.Module):
         temperature: Softmax temperature, positive.
         begin: First epoch (from 0) in which the loss is active.
         end: First epoch in which the loss is no longer active, or None for no end.
-
-    Raises:
-        ConfigError: If a value is out of range.
     """
 
     def __init__(
@@ -118,9 +112,6 @@ class NeighborContrastiveLoss(nn.Module):
         dynamic_weight: Factor of the dynamic half.
         alternate: Whether each epoch uses only one pair, in turn (the parent method's code: the cross-modal pairs).
         pair_weights: Additional factor for each pair (the parent method's code uses 0.1 for ``vt``). None uses 1.
-
-    Raises:
-        ConfigError: If a pair is unknown or a value is out of range.
     """
 
     def __init__(

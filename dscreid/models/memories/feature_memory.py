@@ -79,9 +79,6 @@ class InstanceMemory(FeatureMemory):
         normalize_queries: Whether to L2-normalize q first (not in the released code of the parent method, where its
             norm of about sqrt(D) lets it outweigh the old row).
         dtype: ``'float32'``, or ``'bfloat16'`` or ``'float16'`` to halve the memory for large datasets.
-
-    Raises:
-        ConfigError: If ``dtype`` is unknown or the momentum is out of range.
     """
 
     def __init__(self, momentum: float = 0.9, normalize_queries: bool = True, dtype: str = 'float32') -> None:

@@ -104,10 +104,6 @@ class TargetMemories(nn.Module):
         """Rebuild all memories, equation (1), from the features of all training tracklets of each modality.
 
         Labels and dataset indices (int64) are aligned with the rows of the features.
-
-        Raises:
-            ValueError: If features, labels and indices differ in length, or parts of the labels are inconsistent.
-            LabelingError: If a modality has no clusters.
         """
         features = {Modality.RGB: rgb, Modality.IR: ir}
         indices = {Modality.RGB: rgb_indices, Modality.IR: ir_indices}
@@ -136,12 +132,7 @@ class TargetMemories(nn.Module):
         return self.instances[modality.value]
 
     def locate(self, indices: Sequence[int], modalities: Sequence[str]) -> LocatedBatch:
-        """Look up the rows and labels of B tracklets by dataset index and modality (``'rgb'`` or ``'ir'``).
-
-        Raises:
-            RuntimeError: If the memories have not been built.
-            ValueError: If an index does not belong to a training tracklet of the given modality.
-        """
+        """Look up the rows and labels of B tracklets by dataset index and modality (``'rgb'`` or ``'ir'``)."""
         if not self._rows:
             raise RuntimeError('the memories are empty: call reset_memories (as ClusterHook does) before the loss')
         sides = [Modality(modality) for modality in modalities]
@@ -175,11 +166,7 @@ class TargetMemories(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Update all memories with the staged features in batch order, equation (2), after the optimizer step.
-
-        Raises:
-            RuntimeError: If nothing is staged.
-        """
+        """Update all memories with the staged features in batch order, equation (2), after the optimizer step."""
         if self._staged is None:
             raise RuntimeError('no features are staged: compute the loss of a batch before each update')
         static, dynamic, batch, crossed = self._staged
@@ -245,9 +232,6 @@ def aggregate_centers(
 
     For each match (p, q), a row of ``matches``, ``M^v_p <- momentum * M^v_p + (1 - momentum) * M^t_q``, and, with
     ``both_ways``, the reverse, using the old ``M^v_p``. ``normalize`` L2-normalizes updated centers.
-
-    Raises:
-        ValueError: If a cluster to be updated appears in two matches.
     """
     sides = matches.unbind(dim=1)
     for side in sides[: 1 + both_ways]:

@@ -31,9 +31,6 @@ class BaseReID(BaseModel):
         retrieval: Features that retrieval compares by inner product: ``'neck'``, each half after its neck and
             L2-normalized, or ``'raw'``, as in VLD.
         flip_test: Whether to average the features of a tracklet and its mirror image (then L2-normalized again).
-
-    Raises:
-        ConfigError: If ``retrieval`` is unknown.
     """
 
     def __init__(
@@ -65,9 +62,6 @@ class BaseReID(BaseModel):
 
         ``'tensor'`` returns the raw static and dynamic features, ``'loss'`` the losses by name, ``'predict'`` data
         samples with features.
-
-        Raises:
-            ValueError: If ``mode`` is unknown.
         """
         data_samples = data_samples or ()
         if mode == 'tensor':

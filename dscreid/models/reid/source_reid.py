@@ -33,9 +33,6 @@ class SourceReID(BaseReID):
         dynamic_weight: Factor on all losses of the dynamic half; 0 for encoders whose halves are identical.
         contrast_weight: Weight of a supervised contrastive loss on each neck's output, for towers with random weights.
         label_smoothing: Label smoothing of the cross entropy, in [0, 1).
-
-    Raises:
-        ConfigError: If a value is out of range.
     """
 
     def __init__(
@@ -80,9 +77,6 @@ class SourceReID(BaseReID):
 
         ``data_samples`` have a ``label`` in [0, num_classes). Returns ``loss_id_*``, ``loss_triplet_*`` and
         ``loss_contrast_*`` for ``static`` and ``dynamic``, without those of weight 0.
-
-        Raises:
-            ConfigError: If the data samples have no labels.
         """
         raw = self.extract_feat(inputs, self.modalities_of(data_samples))
         static, dynamic, data_samples = gather_batch(*raw, data_samples)

@@ -120,9 +120,6 @@ def choose_settings(
 
     If ``k1`` is given, the others follow from it (:func:`settings_for`). Otherwise, clusters are computed for about
     fifteen sizes, with an open ``min_samples`` set to 2. Features are float (N, D), L2-normalized internally.
-
-    Raises:
-        ValueError: If features are not finite and ``k1`` is None.
     """
     if k1 is not None:
         return DensityChoice(settings_for(k1, k2, eps, min_samples))

@@ -26,9 +26,6 @@ def silhouette(features: Features, labels: np.ndarray) -> float:
     Returns:
         A value in [-1, 1] for float (N, D), normalized internally, and int (N,) labels, -1 = outlier. NaN with fewer
         than two clusters.
-
-    Raises:
-        ValueError: If a feature is not finite.
     """
     judged = np.flatnonzero(labels >= 0)
     total = _sum_of_silhouettes(features, labels, judged)
