@@ -102,7 +102,6 @@ def find_bad_frames(storage: FrameStorage, tracklets: Sequence[Tracklet], finger
 
 
 def _read_kept(file: Path, fingerprint: str) -> list[str] | None:
-    """Read the cached bad frames; None if there is no usable cache."""
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
         known = content['fingerprint'] == fingerprint and all(isinstance(frame, str) for frame in content['bad'])

@@ -17,8 +17,7 @@ def _real_path(path: str) -> str:
 def path_inside(root: Path | str, name: str) -> str:
     """Join a dataset's root, which may be a symbolic link, and a relative path; the file need not exist.
 
-    Raises:
-        DatasetError: If the path leaves the root (by its text or a symbolic link) or is not a valid file name.
+    Raises DatasetError if the path leaves the root (by its text or a symbolic link) or is not a valid file name.
     """
     path = os.path.join(root, name)
     try:

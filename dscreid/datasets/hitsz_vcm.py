@@ -93,9 +93,7 @@ class HITSZVCM(TrackletDataset):
         dropped, warnings = self._check_foreign(tracks, names, path)
         queries: list[int] = []
         if self.split == 'test':
-            query_file = self._info_file('query_IDX.txt')
-            queries = parse_query_rows(query_file, len(tracks))
-            warnings += _repeated_numbers(query_file, queries)
+            queries = parse_query_rows(self._info_file('query_IDX.txt'), len(tracks))
         is_query = np.isin(np.arange(len(tracks)), queries).tolist()
         prefix = self._image_prefix(names)
         tracklets = [
@@ -135,7 +133,6 @@ class HITSZVCM(TrackletDataset):
         return found, (f'{path}: {fault}, left out: {phrases}',)
 
     def _info_file(self, name: str) -> Path:
-        """Path of an index file in the folder with the split's info file, ``ROOT/info`` or ROOT."""
         wanted = f'track_{self.split}_info.txt'
         folders = ('info/', '')
         for folder in folders:
@@ -245,16 +242,6 @@ def _find_foreign(tracks: np.ndarray, names: FrameNames, compare_persons: bool) 
         if foreign.any():
             found[row] = (start - 1 + np.flatnonzero(foreign)).tolist()
     return found
-
-
-def _repeated_numbers(path: Path, rows: list[int]) -> tuple[str, ...]:
-    """Warn if the query list names a tracklet more than once."""
-    numbers, counts = np.unique(np.array(rows) + 1, return_counts=True)
-    again = numbers[counts > 1].tolist()
-    if not again:
-        return ()
-    shown = shortened([str(number) for number in again], 5)
-    return (f'{path}: names {len(again)} tracklets more than once ({shown}); each counts once',)
 
 
 def _require_pids(tracks: np.ndarray, path: Path) -> None:

@@ -31,8 +31,7 @@ def bootstrap_intervals(
         repeats: Number of draws.
         seed: Seed of the draws.
 
-    Returns:
-        Lower and upper bounds, named as in ``ReIDMetric``: ``rgb2ir/mAP``, …, ``mean/mAP``, ….
+    Returns lower and upper bounds, named as in ``ReIDMetric``: ``rgb2ir/mAP``, …, ``mean/mAP``, ….
     """
     check_bootstrap(confidence, repeats)
     valid = {name: one.matches > 0 for name, one in ranks.items()}

@@ -40,7 +40,7 @@ class ReIDMetric(BaseMetric):
         dump: File for the features of every evaluation (see :mod:`dscreid.evaluation.feature_file`).
         rerank: Arguments of :class:`~dscreid.evaluation.scores.Reranking`, such as ``{}``, or None for none.
         query_expansion: Arguments of :class:`~dscreid.evaluation.scores.QueryExpansion`; applied before re-ranking.
-        per_query: ``.csv`` or ``.parquet`` file for single queries (see :mod:`dscreid.evaluation.query_table`).
+        per_query: ``.csv`` file for single queries (see :mod:`dscreid.evaluation.query_table`).
         confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for no intervals.
         bootstrap_repeats: Number of bootstrap draws.
         bootstrap_seed: Seed of the bootstrap draws.
@@ -146,7 +146,6 @@ class ReIDMetric(BaseMetric):
         return {'level': self.confidence, 'resampled': 'identities', **self.bootstrap}
 
     def _has_identities(self, table: FeatureTable) -> bool:
-        """Check whether any tracklet has a person id; log a warning if some have none."""
         unknown = int((table.pid < 0).sum())
         if unknown == len(table):
             _warn('no evaluation: no tracklet has a person id')
@@ -198,7 +197,6 @@ def _warn(message: str) -> None:
 
 
 def _record(sample: Mapping, feature: str, halves: Sequence[str]) -> dict[str, Any]:
-    """Extract from a data sample what retrieval needs, and those of the raw halves that it has."""
     missing = [key for key in (feature, 'camera', 'modality', 'is_query', 'index') if key not in sample]
     if missing:
         raise ValueError(
@@ -213,7 +211,6 @@ def _record(sample: Mapping, feature: str, halves: Sequence[str]) -> dict[str, A
 
 
 def _vector(feature: Any) -> np.ndarray:
-    """Copy a feature to float32 (D,), so that it does not keep its batch alive."""
     return torch.as_tensor(feature).detach().cpu().float().numpy().copy()
 
 

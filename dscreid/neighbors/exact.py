@@ -26,8 +26,7 @@ def exact_neighbors(
         self_first: The queries are the gallery, and row i comes first with infinite similarity.
         coarse: Dtype in which ``k + COARSE_MARGIN`` candidates are found before they are scored; None scores all.
 
-    Returns:
-        ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
+    Returns ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
     """
     if coarse is not None and k + COARSE_MARGIN < len(gallery):
         rough = gallery.to(coarse)

@@ -24,8 +24,7 @@ def knn(queries: Features, gallery: Features, k: int) -> tuple[Tensor, Tensor]:
         gallery: Float (M, D).
         k: Number of neighbors, at least 1. Clipped to M with a warning.
 
-    Returns:
-        ``similarity`` float (N, k) in [-1, 1], descending, and ``index`` int64 (N, k) into the gallery.
+    Returns ``similarity`` float (N, k) in [-1, 1], descending, and ``index`` int64 (N, k) into the gallery.
     """
     queries = normalized_rows(as_feature_matrix(queries, 'queries'))
     gallery = normalized_rows(as_feature_matrix(gallery, 'gallery'))

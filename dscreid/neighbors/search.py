@@ -24,18 +24,12 @@ class NeighborSearch:
     """Settings of the neighbor search.
 
     Results are reproducible: faiss trains from a fixed seed, and graphs are built by a single thread.
-
-    Attributes:
-        index: faiss index-factory string, such as ``'IVF1024,Flat'``, for a search on the CPU. None searches exactly.
-        parameters: Search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``.
-        smallest: Smaller galleries are searched exactly.
-        lowest_recall: A measured recall below this value triggers a warning.
     """
 
-    index: str | None = None
-    parameters: str = ''
-    smallest: int = 10_000
-    lowest_recall: float = 0.9
+    index: str | None = None  #: faiss index-factory string, such as ``'IVF1024,Flat'`` (CPU); None searches exactly
+    parameters: str = ''  #: search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``
+    smallest: int = 10_000  #: smaller galleries are searched exactly
+    lowest_recall: float = 0.9  #: a measured recall below this value triggers a warning
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, str | None) or not isinstance(self.parameters, str):
@@ -57,8 +51,7 @@ class NeighborSearch:
         message = f'neighbor search {self.index}: recall@{k} {recall:.3f} on sampled queries'
         print_log(message, logger='current')
         if recall < self.lowest_recall:
-            advice = "increase nprobe or efSearch in neighbor_search's parameters"
-            warnings.warn(f'{message}, below {self.lowest_recall}; {advice}', stacklevel=2)
+            warnings.warn(f'{message}, below {self.lowest_recall}; increase nprobe or efSearch', stacklevel=2)
         return similarity, found
 
     def is_exact(self, num_gallery: int) -> bool:
@@ -66,7 +59,6 @@ class NeighborSearch:
         return self.index is None or num_gallery < max(self.smallest, 1)
 
     def _approximate(self, queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple[Tensor, Tensor]:
-        """Let faiss find candidates, and keep the best by their exact scores."""
         wanted = min(len(gallery), max(k + 1, CANDIDATES_PER_NEIGHBOR * k))
         index = self._built(_as_numpy(gallery))
         candidates = torch.from_numpy(index.search(_as_numpy(queries), wanted)[1]).to(queries.device)
@@ -80,13 +72,10 @@ class NeighborSearch:
         return similarity, found
 
     def _built(self, gallery: np.ndarray) -> Any:
-        """Build the faiss index over the rows of float32 (M, D)."""
         try:
             import faiss
         except ImportError:
-            raise ConfigError(
-                f"neighbor search '{self.index}' needs faiss: pip install faiss-cpu, or remove index"
-            ) from None
+            raise ConfigError(f"neighbor search '{self.index}' needs faiss: pip install faiss-cpu") from None
         threads = faiss.omp_get_max_threads()
         try:
             index = faiss.index_factory(gallery.shape[1], str(self.index), faiss.METRIC_INNER_PRODUCT)
@@ -97,11 +86,8 @@ class NeighborSearch:
             if self.parameters:
                 faiss.ParameterSpace().set_index_parameters(index, self.parameters)  # type: ignore[arg-type]
         except RuntimeError as error:
-            reason = ' '.join(str(error).split())
-            raise ConfigError(
-                f"neighbor search: faiss cannot use index='{self.index}' and parameters='{self.parameters}' for "
-                f'{len(gallery)} rows of {gallery.shape[1]} dimensions: {reason}'
-            ) from error
+            what = f'{self} for {len(gallery)} rows of {gallery.shape[1]} dimensions'
+            raise ConfigError(f'neighbor search: faiss cannot use {what}: {" ".join(str(error).split())}') from error
         finally:
             faiss.omp_set_num_threads(threads)
         return index

@@ -63,8 +63,7 @@ def proxy_affinities(
         groups: int64 (C,), group of each proxy, in any order. None puts all proxies in one group.
         scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05.
 
-    Returns:
-        Float (N, C) on the device of the features. In each row, the entries of a group sum to 1.
+    Returns float (N, C) on the device of the features. In each row, the entries of a group sum to 1.
     """
     features = normalized_rows(as_feature_matrix(features, 'features'))
     proxies = normalized_rows(as_feature_matrix(proxies, 'proxies')).to(features)

@@ -28,9 +28,8 @@ def count_votes(
         infrared_labels: int64 (Nt,), -1 = outlier.
         threshold: Smallest cosine similarity that counts.
 
-    Returns:
-        int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of pairs of labeled tracklets that
-        count.
+    Returns int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of pairs of labeled tracklets that
+    count.
     """
     rgb, rgb_labels = _labeled_rows(visible, visible_labels, 'visible')
     ir, ir_labels = _labeled_rows(infrared, infrared_labels, 'infrared')
@@ -77,8 +76,7 @@ def match_clusters_progressively(
         mirror: Whether the infrared side may have more clusters. If False, no partners are returned in that case, as in
             the authors' code for SYSU-MM01.
 
-    Returns:
-        ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster, -1 = none.
+    Returns ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster, -1 = none.
     """
     visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
     infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
@@ -108,7 +106,6 @@ def _match_larger_side(cost: np.ndarray, passes: int | None) -> tuple[np.ndarray
 
 
 def _labeled_rows(features: Features, labels: np.ndarray, name: str) -> tuple[Tensor, Tensor]:
-    """L2-normalized rows and int64 labels of all non-outliers, on the device of the features."""
     rows = normalized_rows(as_feature_matrix(features, name))
     numbers = torch.from_numpy(np.asarray(labels, np.int64)).to(rows.device)
     return rows[numbers >= 0], numbers[numbers >= 0]

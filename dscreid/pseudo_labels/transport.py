@@ -28,8 +28,7 @@ def transport_labels(
         center_masses: Positive (C,), normalized to sum to 1. None gives all clusters the same share.
         settings: ``sharpness``, ``tolerance`` and ``max_steps`` of :func:`sinkhorn`.
 
-    Returns:
-        int64 (N,) in [0, C), with ties broken by the smaller cluster, and whether the iteration converged.
+    Returns int64 (N,) in [0, C), with ties broken by the smaller cluster, and whether the iteration converged.
     """
     features = normalized_rows(as_feature_matrix(features, 'features')).cpu()
     centers = as_feature_matrix(centers, 'centers').cpu()
@@ -59,14 +58,13 @@ def sinkhorn(
         cost: Float (N, C), finite.
         row_masses: Positive (N,).
         column_masses: Positive (C,), with the same sum.
-        sharpness: Positive factor of the cost.
+        sharpness: Positive.
         tolerance: Stop once the sum of abs(b / b_new - 1) is at most this value, where b is the scaling of the columns.
         max_steps: Maximum number of steps, at least 1, each of which scales the rows, then the columns.
         check_every: Number of steps between convergence tests.
 
-    Returns:
-        ``log_plan`` (N, C), whose columns sum to ``column_masses`` and rows about to ``row_masses``, and whether the
-        tolerance was reached.
+    Returns ``log_plan`` (N, C), whose columns sum to ``column_masses`` and rows about to ``row_masses``, and whether
+    the tolerance was reached.
     """
     log_kernel = -sharpness * cost
     log_rows, log_columns = row_masses.to(cost).log(), column_masses.to(cost).log()

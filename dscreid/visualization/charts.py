@@ -98,7 +98,6 @@ def line_chart(
 
 
 def _style_axes(axes: Axes, x_label: str, y_ticks: bool, *, whole: bool) -> None:
-    """Style the grid, tick labels and base line; ``whole`` leaves out fractional ticks of the x axis."""
     axes.spines[['left', 'right', 'top']].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))

@@ -110,7 +110,6 @@ def _read_lines(path: Path) -> list[dict]:
 
 
 def _position(key: str, record: Mapping[str, Any]) -> float | None:
-    """Return the x position of a value: iterations for losses and rates, otherwise epochs if they are known."""
     within_epoch = re.fullmatch(_ITERATION_KEYS, key, re.DOTALL)
     order = ('iter', 'step', 'epoch') if within_epoch else ('epoch', 'step', 'iter')
     places = (record.get(name) for name in order)
@@ -160,7 +159,6 @@ def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int 
 
 
 def _rgb_first(key: str) -> tuple[int, str]:
-    """Sort key of a series: visible first, then infrared, then the rest."""
     return 0 if 'rgb2ir' in key or 'rgb_' in key else 1 if 'ir2rgb' in key or 'ir_' in key else 2, key
 
 

@@ -119,7 +119,6 @@ def draw_feature_maps(maps: Sequence[FeatureMap], *, note: str = '') -> Figure:
 
 
 def _draw_panel(axes: Axes, one: FeatureMap, position: np.ndarray, colors: dict[int, str]) -> None:
-    """Draw one map in its frame, with smaller markers the more tracklets there are."""
     axes.set_title(one.name)
     axes.set(xticks=[], yticks=[])
     axes.margins(0.06)

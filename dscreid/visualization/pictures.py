@@ -40,7 +40,6 @@ class TrackletPictures:
         return _encoded(self._strip(index))
 
     def _strip(self, index: int) -> np.ndarray:
-        """Join the chosen frames side by side, uint8 (H, W, 3) in BGR order."""
         tracklets = self.dataset.tracklets
         if not 0 <= index < len(tracklets):
             raise DatasetError(

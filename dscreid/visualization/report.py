@@ -108,7 +108,6 @@ def collect_environment() -> dict[str, str]:
 
 
 def _differences_html(differences: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
-    """Render a table of the settings in which runs differ from the first, with one column per run."""
     firsts = {key: first for differing in differences.values() for key, (first, _) in differing.items()}
     if not firsts:
         equal = 'The configs of these runs have the same settings.'
@@ -126,6 +125,5 @@ def _setting(value: Any) -> str:
 
 
 def _pairs_html(name: str, value: str, pairs: Mapping[str, str]) -> str:
-    """Render a table with two columns; '' if it would be empty."""
     rows = [(key, [text]) for key, text in pairs.items()]
     return part('table', table=plain_table(name, name, [value], rows, texts=True)) if pairs else ''

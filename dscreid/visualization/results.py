@@ -173,7 +173,6 @@ def results_table_html(
 
 
 def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
-    """Format the lines of a run in the console table: the mean over the directions, then each direction."""
     lines = []
     for direction in ['mean', *directions_of(runs)]:
         keys = [f'{direction}/{column}' for column in columns_of(runs)]
@@ -187,7 +186,6 @@ def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
 
 
 def _paper_rows(target: str, keys: Sequence[str]) -> Iterator[TableRow]:
-    """Make rows with the figures of the paper, below a heading."""
     reference = paper_reference(target)
     yield TableRow(reference.heading)
     for row in reference.rows:

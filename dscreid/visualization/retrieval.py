@@ -74,14 +74,10 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
 def retrieval_examples(
     runs: Sequence[ReportRun], protocol: str, *, count: int = 4, topk: int = 6, seed: int = 0
 ) -> list[RetrievalExample]:
-    """Retrieve the first ranks for some queries of both cross-modal directions, for every run with features.
+    """Retrieve the first ``topk`` ranks for some queries of both cross-modal directions, for every run with features.
 
-    Args:
-        runs: Runs on the same test set.
-        protocol: Name of the evaluation protocol, whose filtering also applies here.
-        count: Number of queries per direction; see :func:`choose_queries`.
-        topk: Number of ranks shown.
-        seed: Non-negative seed for the choice of queries.
+    All runs are on one test set, and the filtering of the protocol applies. ``count`` queries per direction are drawn
+    by ``seed``; see :func:`choose_queries`.
     """
     tables = [(run.name, run.features) for run in runs if run.features is not None]
     plans = [protocol_directions(protocol, features.modalities, features.is_query) for _, features in tables]
@@ -160,7 +156,6 @@ def _pixels(uri: str) -> np.ndarray:
 
 
 def _rows_of(name: str, features: FeatureTable, indices: np.ndarray) -> np.ndarray:
-    """Find the rows of a run's features for the given dataset indices."""
     position = {index: row for row, index in enumerate(features.index.tolist())}
     if missing := [index for index in indices.tolist() if index not in position]:
         raise DscreidError(
@@ -172,7 +167,6 @@ def _rows_of(name: str, features: FeatureTable, indices: np.ndarray) -> np.ndarr
 def _hits(
     name: str, features: FeatureTable, direction: Direction, queries: np.ndarray, topk: int
 ) -> list[tuple[Hit, ...]]:
-    """Retrieve the first ranks of the given queries in one run."""
     direction = direction._replace(query=_rows_of(name, features, queries))
     query, gallery, _ = direction
     facts = features.identities(direction)

@@ -35,8 +35,7 @@ def load_run(
 def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
     """Read a metrics file: a JSON object of numbers, at the top level or under ``metrics``.
 
-    Returns:
-        Metrics in [0, 1] by name, and '', or no metrics and the ``"reason"`` if ``"evaluated"`` is false.
+    Returns metrics in [0, 1] by name, and '', or no metrics and the ``"reason"`` if ``"evaluated"`` is false.
     """
     remedy = 'name a file that dscreid test --out wrote.'
     content = read_json_object(Path(path), 'file of metrics', remedy)
@@ -141,7 +140,6 @@ class WorkDir:
         return {f'{self.name}: {part}': float(seconds)} if is_finite_number(seconds) and seconds >= 0 else {}
 
     def _finished(self) -> dict[str, Any]:
-        """Load the record of a finished training; empty if training has not finished."""
         path = existing_file(self.folder / 'finished.json')
         return read_json_object(path, 'record of a finished training', 'leave this work directory out') if path else {}
 

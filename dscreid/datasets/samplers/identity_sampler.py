@@ -78,7 +78,6 @@ class IdentitySampler(BatchPlanSampler):
         return plan_batches(self.iterations, len(self._members), self.num_identities, rng, draw)
 
     def _draw(self, identity: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw indices of one identity, ordered by modality."""
         members = self._members[identity]
         if not self.camera_pairs:
             return np.concatenate([draw_members(m, self.num_tracklets, rng) for m in members[0]])

@@ -45,8 +45,7 @@ class FolderFrames:
 class PackedFrames:
     """Frames in memory-mapped shards; the CRC-32 of a frame is checked on every read.
 
-    Raises:
-        DatasetError: If packing is not finished, or ``packing.json`` or the frame table is damaged.
+    Raises DatasetError if packing is not finished, or ``packing.json`` or the frame table is damaged.
     """
 
     remedy = 'pack the dataset again into a new folder'
@@ -69,9 +68,10 @@ class PackedFrames:
             raise DatasetError(
                 f'{self.root / frame}: this frame is not among the packed ones (splits packed: {splits}); {self.remedy}'
             )
-        content = self._shard(entry.shard)[entry.offset : entry.offset + entry.length]
-        if len(content) != entry.length or zlib.crc32(content) != entry.crc32:
-            raise self._damaged(shard_name(entry.shard), f'frame {frame} has a wrong checksum')
+        shard, offset, length, crc32 = entry
+        content = self._shard(shard)[offset : offset + length]
+        if len(content) != length or zlib.crc32(content) != crc32:
+            raise self._damaged(shard_name(shard), f'frame {frame} has a wrong checksum')
         return content
 
     def has_folder(self, folder: str) -> bool:
@@ -100,7 +100,6 @@ class PackedFrames:
             raise self._damaged(TABLE, str(error)) from None
 
     def _shard(self, number: int) -> memoryview:
-        """Map a shard when this process first uses it."""
         if number in self._shards:
             return self._shards[number]
         name = shard_name(number)

@@ -51,7 +51,6 @@ def export_tower(
 
 
 def _tower_config(checkpoint: str) -> dict:
-    """Read the config of the tower from the metadata of a converted checkpoint or of one of a training."""
     meta = load_checkpoint(checkpoint).get('meta') or {}
     if 'tower' in meta:
         return {'type': 'CLIPVisionTransformer', **meta['tower']}

@@ -69,7 +69,6 @@ class TwoStreamResNet50(BaseModule):
         return mean, mean
 
     def _run_stems(self, inputs: Tensor, modalities: list[Modality]) -> Tensor:
-        """Run each tracklet through the stem of its modality: maps ``(N * T, 64, H / 4, W / 4)`` in their order."""
         maps, rows = [], []
         for modality in Modality:
             members = [row for row, own in enumerate(modalities) if own is modality]

@@ -169,7 +169,6 @@ def _near_maximum(queries: Tensor, bank: Tensor, alpha: float) -> Tensor:
 
 
 def _masked_softmax_mean(values: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
-    """Row means (B,) of ``values`` under the softmax of ``logits`` over the entries in ``mask``."""
     weights = logits.masked_fill(~mask, -torch.inf).softmax(dim=1)
     return (weights * values).sum(dim=1)
 

@@ -38,11 +38,7 @@ class ClusterContrastiveLoss(nn.Module):
     def forward(
         self, features: Tensor, memory: Tensor, labels: Tensor, soft: Soft | None = None, groups: Tensor | None = None
     ) -> Tensor:
-        """Compute the weighted ``cluster_contrastive_loss``.
-
-        With ``soft``, targets (B, C) and weights (B,), it is ``soft_cluster_contrastive_loss`` without ``labels`` and
-        ``groups``.
-        """
+        """Compute the weighted loss; with ``soft``, targets (B, C) and weights (B,), the soft one."""
         if soft is not None:
             return self.weight * soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
         return self.weight * cluster_contrastive_loss(features, memory, labels, self.temperature, groups)

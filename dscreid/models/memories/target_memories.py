@@ -112,8 +112,9 @@ class TargetMemories(nn.Module):
             if len(set(sizes)) > 1:
                 raise ValueError(f'{modality.value}: features, labels and indices must align, got {sizes}')
             if not labels.num_clusters(modality):
-                remedy = 'loosen the clustering (larger eps, smaller min_samples)'
-                raise LabelingError(f'no {modality.value} tracklet has a pseudo label; {remedy}')
+                raise LabelingError(
+                    f'no {modality.value} tracklet has a pseudo label; loosen the clustering (larger eps)'
+                )
         self._table = labels.numbered()
         self.shared = self._table.shared
         self._rows = {m: {int(index): row for row, index in enumerate(indices[m])} for m in Modality}

@@ -10,10 +10,18 @@ from torch import Tensor, nn
 from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
 from dscreid.models.losses import supervised_contrastive_loss, weighted_regularized_triplet
-from dscreid.models.necks import IdentityHead
 from dscreid.models.reid.base import BaseReID
 from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample
+
+
+@MODELS.register_module()
+class IdentityHead(nn.Linear):
+    """Linear classifier without bias, initialized from a normal distribution of standard deviation 0.001 (AGW)."""
+
+    def __init__(self, in_features: int, num_classes: int) -> None:
+        super().__init__(in_features, num_classes, bias=False)
+        nn.init.normal_(self.weight, std=0.001)
 
 
 @MODELS.register_module()

@@ -29,8 +29,6 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
 class _UnifyingLabeler(Labeler):
-    """Labeler that needs what its clustering needs."""
-
     clustering: Labeler
 
     def __init__(self, clustering: Mapping[str, Any]) -> None:
@@ -172,14 +170,13 @@ class UnificationLabeler(_UnifyingLabeler):
         if not (rgb >= 0).any():
             raise LabelingError(
                 f'UnificationLabeler: no visible tracklet got an infrared label (clusters: {clusters.summary()}); set '
-                'outliers_vote=False, lower topk or smoothing_topk, or use a larger eps in its clustering'
+                'outliers_vote=False or use a larger eps'
             )
         center_modality = Modality.IR if self.infrared_centers else None
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=True, center_modality=center_modality)
 
 
 def _checked(name: str, arguments: Mapping[str, Any] | None, check: Callable[..., None]) -> dict[str, Any] | None:
-    """Return keyword arguments that ``check`` accepts, completed with its defaults."""
     if arguments is None:
         return None
     signature = inspect.signature(check)
@@ -195,10 +192,7 @@ def _check_agreement(agreement: Mapping[str, Any] | None, inter: Mapping[str, An
     if agreement is None:
         return
     if inter is None or inter['min_votes'] is not None:
-        raise ConfigError(
-            'DSLULabeler: agreement sets the votes that inter needs in each epoch, so inter must be given, without '
-            'min_votes'
-        )
+        raise ConfigError('DSLULabeler: agreement needs inter without min_votes, because it sets them in each epoch')
     topk = inter['topk']
     try:
         votes_needed(0, topk, **agreement)

@@ -104,7 +104,7 @@ def test_the_log_of_empty_cameras(world, monkeypatch):
     assert not lines
     world.cameras[IR][:2] = 99
     world.label({'type': 'CameraLabeler', **LOOSE}, world.context())
-    assert [line.split(';')[0] for line in lines] == ['CameraLabeler: 1 of 3 ir cameras have no cluster']
+    assert [line.split(';')[0] for line in lines] == ['CameraLabeler: ir cameras 99 have no cluster']
     assert lines[0].endswith(': 99')
 
 
