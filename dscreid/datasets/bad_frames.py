@@ -123,10 +123,8 @@ def load_or_substitute(
         if not isinstance(found, FrameError):
             return found, failed
         failed.append(place)
-    raise DatasetError(
-        f'none of the {len(frames)} frames can be read, so there is no substitute; last: {found}; '
-        "on_bad_frame='skip_tracklet' leaves such tracklets out"
-    )
+    remedy = "on_bad_frame='skip_tracklet' leaves such tracklets out"
+    raise DatasetError(f'none of the {len(frames)} frames can be read; last: {found}; {remedy}')
 
 
 def describe_frames(entries: Iterable[Mapping[str, str]]) -> str:

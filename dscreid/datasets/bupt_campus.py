@@ -136,10 +136,7 @@ class BUPTCampus(TrackletDataset):
         path = index_file(self.root, 'data_paths.json')
         data = read_json(path)
         if not isinstance(data, dict) or not data:
-            raise DatasetError(
-                f'{path}:1: expected a JSON object {{pid: {{modality: {{camera: {{tracklet: [path, ...]}}}}}}}}; '
-                f'{RESTORE}'
-            )
+            raise DatasetError(f'{path}:1: expected a JSON object with person ids as keys; {RESTORE}')
         return data
 
 
@@ -177,10 +174,7 @@ def _frames_of(data: Mapping[str, Any], line: Line, modality: Modality) -> list[
 
 def _fake(frame: str, where: str) -> str:
     if '/RGB/' not in frame:
-        raise DatasetError(
-            f'{where}: visible frame {frame!r} has no /RGB/ folder, so its generated infrared frame cannot '
-            'be found; use fake_ir=False'
-        )
+        raise DatasetError(f'{where}: visible frame {frame!r} has no /RGB/ folder to replace; use fake_ir=False')
     return frame.replace('/RGB/', '/FakeIR/')
 
 

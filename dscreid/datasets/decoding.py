@@ -89,7 +89,7 @@ def decode_with_turbojpeg(content: bytes | memoryview, at_least: tuple[int, int]
 def decode_frame(
     storage: FrameStorage, frame: str, decode: Decoder, at_least: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Read and decode one frame, uint8 (h, w, 3) in RGB order, or (h, w) for a gray file."""
+    """Read and decode one frame, uint8 (h, w, 3) in RGB order, or (h, w) for a gray file; raises FrameError."""
     content, packed = storage.read(frame), storage.frame_format
     image: np.ndarray | None
     if packed is not None and packed.encoding == 'raw':

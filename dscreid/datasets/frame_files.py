@@ -28,15 +28,12 @@ def path_inside(root: Path | str, name: str) -> str:
     except ValueError:  # NUL, or characters not allowed in file names
         raise DatasetError(f'{path!r}: not a valid file name; correct the index') from None
     if not real.startswith(inside):
-        raise DatasetError(
-            f'{path}: leads out of the data root, to {real}; put the files below the root, or make the '
-            'root itself the link'
-        )
+        raise DatasetError(f'{path}: leads out of the data root, to {real}; put the files below the root')
     return path
 
 
 def open_regular(path: str) -> int:
-    """Open a regular file for reading and return its descriptor; pipes and devices could block and are rejected."""
+    """Open a regular file for reading and return its descriptor; raises FrameError, also for pipes."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

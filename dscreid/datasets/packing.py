@@ -61,7 +61,7 @@ def plan_packing(
         source: Root of the dataset in its original layout.
         frame_format: Format of the packed frames; by default JPEG of quality 95, 288x144.
         splits: Splits to pack; all by default.
-        fake_ir: Whether to also pack generated infrared frames (if the dataset has an argument ``fake_ir``).
+        fake_ir: Whether to also pack generated infrared frames, if the dataset has them.
         frames_per_shard: Frames per shard; by default 8,192 (JPEG) or 1,024 (raw).
 
     Raises DatasetError if the dataset is missing, malformed or already packed, or an index file links to outside it;
@@ -103,10 +103,8 @@ def dataset_class(layout: str) -> type[TrackletDataset]:
     }
     kind = kinds.get(_SHORT_NAMES.get(layout, layout), registered.get(layout))
     if kind not in kinds.values():
-        raise ConfigError(
-            f'unknown layout {layout!r}; choose one of {", ".join([*_SHORT_NAMES, *kinds])}, or a config that imports '
-            'your dataset (custom_imports)'
-        )
+        known = ', '.join([*_SHORT_NAMES, *kinds])
+        raise ConfigError(f'unknown layout {layout!r}; choose one of {known}, or a config with your custom_imports')
     return kind
 
 
@@ -172,10 +170,8 @@ def verify(root: str | Path) -> Manifest:
         expected[TABLE] = manifest.table
     damaged = [name for name in track(expected, 'verifying') if not _is_intact(root / name, expected[name])]
     if damaged:
-        raise DatasetError(
-            f'{root}: {len(damaged)} files are missing or damaged: {", ".join(damaged)}; this command writes '
-            f'them again: {manifest.command(root)}'
-        )
+        what = f'{len(damaged)} files are missing or damaged: {", ".join(damaged)}'
+        raise DatasetError(f'{root}: {what}; this command writes them again: {manifest.command(root)}')
     if not manifest.is_finished:
         raise DatasetError(f'{root}: not all frames are packed yet; this command continues: {manifest.command(root)}')
     return manifest

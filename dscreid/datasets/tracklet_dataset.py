@@ -264,10 +264,8 @@ class TrackletDataset(Dataset, ABC):
         except MissingFileError as error:
             if self.split in self.TRAIN_SPLITS:
                 raise
-            raise MissingFileError(
-                f'{error}; if the target has no test set, set val_dataloader=None and test_dataloader=None in the '
-                'config or with --cfg-options'
-            ) from None
+            remedy = 'set val_dataloader=None and test_dataloader=None if the target has no test set'
+            raise MissingFileError(f'{error}; {remedy}') from None
         repeats = repeated_rows(everything.tracklets)
         pids = everything.pids if self.labelled else np.full(len(everything.pids), -1)
         self.repeats = describe_repeats(repeats, everything.wheres, pids)

@@ -150,10 +150,8 @@ class LoadFrames:
         own = (self.size, self.area_when_shrinking)
         if packed is not None and (packed.size, packed.area_when_shrinking) != own:
             raise ConfigError(
-                f'{root}: the frames were packed with size={packed.size} and '
-                f'area_when_shrinking={packed.area_when_shrinking}, but LoadFrames has size={self.size} and '
-                f'area_when_shrinking={self.area_when_shrinking}; give LoadFrames the same, or pack the dataset '
-                'again into a new folder'
+                f'{root}: the frames were packed with size={packed.size} and area_when_shrinking='
+                f'{packed.area_when_shrinking}; give LoadFrames the same, or pack the dataset again into a new folder'
             )
 
 

@@ -29,7 +29,7 @@ class EvaluationPlan(NamedTuple):
 
 
 def plan_evaluation(dataset: TrackletDataset, protocol: str) -> EvaluationPlan | None:
-    """Count the queries with a true match in every direction of a protocol.
+    """Count the queries with a true match in every direction of a protocol; DatasetError if there are none.
 
     Returns the counts, or None if the split has no person ids.
     """

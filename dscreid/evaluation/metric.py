@@ -199,10 +199,7 @@ def _warn(message: str) -> None:
 def _record(sample: Mapping, feature: str, halves: Sequence[str]) -> dict[str, Any]:
     missing = [key for key in (feature, 'camera', 'modality', 'is_query', 'index') if key not in sample]
     if missing:
-        raise ValueError(
-            f'a data sample lacks {", ".join(missing)}; evaluation needs what PackTracklet packs and a model whose '
-            f"predict mode sets '{feature}'"
-        )
+        raise ValueError(f'a data sample lacks {", ".join(missing)}, which PackTracklet and the model must set')
     features = {'feature': feature} | {half: half for half in halves if half in sample}
     record = {name: _vector(sample[key]) for name, key in features.items()} | {'pid': UNKNOWN}
     record |= {'modality': MODALITY_CODES[Modality(sample['modality'])], 'is_query': bool(sample['is_query'])}

@@ -67,10 +67,7 @@ def as_feature_matrix(features: Features, name: str) -> Tensor:
     features = features.detach() if features.dtype == torch.float64 else features.detach().float()
     broken = int((~torch.isfinite(features).all(dim=1)).sum())
     if broken:
-        raise ValueError(
-            f'{broken} of {len(features)} rows of {name} hold NaN or infinite values; '
-            'check the model that produced these features'
-        )
+        raise ValueError(f'{broken} of {len(features)} rows of {name} hold NaN or infinite values; check the model')
     return features
 
 

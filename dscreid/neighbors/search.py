@@ -33,10 +33,7 @@ class NeighborSearch:
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, str | None) or not isinstance(self.parameters, str):
-            raise ConfigError(
-                "neighbor search: index must be a faiss string such as 'IVF1024,Flat', or None, and parameters a "
-                f"string such as 'nprobe=64'; got {self.index!r} and {self.parameters!r}"
-            )
+            raise ConfigError(f'neighbor search: index must be a faiss string or None, parameters one too, got {self}')
         if self.parameters and self.index is None:
             raise ConfigError('neighbor search: parameters need an index')
         if self.smallest < 0 or not 0 <= self.lowest_recall <= 1:

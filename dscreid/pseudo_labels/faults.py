@@ -20,10 +20,7 @@ class LabelLimits:
 
     def __post_init__(self) -> None:
         if self.min_clusters < 1 or not 0 < self.max_cluster_share <= 1 or not 0 < self.max_cosine <= 1:
-            raise ConfigError(
-                'limits of pseudo labels: needs min_clusters >= 1, max_cluster_share in (0, 1] and max_cosine in '
-                f'(0, 1], got {self.min_clusters}, {self.max_cluster_share} and {self.max_cosine}'
-            )
+            raise ConfigError(f'limits of pseudo labels: needs min_clusters >= 1 and others in (0, 1], got {self}')
 
 
 _LIMITS = LabelLimits()

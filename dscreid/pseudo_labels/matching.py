@@ -21,12 +21,8 @@ def count_votes(
     With :func:`greedy_matches`, this is the cross-modality aggregation of ADCA (Yang et al., "Augmented
     Dual-Contrastive Aggregation Learning for Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022).
 
-    Args:
-        visible: Float (Nv, D), rows L2-normalized internally.
-        infrared: Float (Nt, D), rows L2-normalized internally.
-        visible_labels: int64 (Nv,), -1 = outlier. Outliers do not vote.
-        infrared_labels: int64 (Nt,), -1 = outlier.
-        threshold: Smallest cosine similarity that counts.
+    Features are float (Nv, D) and (Nt, D), L2-normalized internally, labels int64 (Nv,) and (Nt,); outliers (-1) do not
+    vote. ``threshold`` is the smallest cosine similarity that counts.
 
     Returns int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of pairs of labeled tracklets that
     count.

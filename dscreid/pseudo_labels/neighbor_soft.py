@@ -41,10 +41,7 @@ def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
 def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) -> csr_array:
     """Mix hard labels with the labels of neighbors: q = balance * onehot(y) + (1 - balance) * r.
 
-    Args:
-        labels: int64 (N,) in [-1, C).
-        shares: csr (N, C), rows that sum to 1 or are empty.
-        balance: Share of the hard label, in [0, 1].
+    Labels are int64 (N,) in [-1, C); rows of ``shares``, csr (N, C), sum to 1 or are empty; ``balance`` is in [0, 1].
 
     Returns float32 csr (N, C). Rows sum to 1, with only the hard label if the row of ``shares`` is empty; empty for -1.
     """
@@ -62,10 +59,7 @@ def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) ->
 def confidence_weights(labels: np.ndarray, shares: csr_array, sharpness: float = 10.0) -> np.ndarray:
     """Compute how far the neighbors confirm a label: w = exp(-sharpness * (1 - r_y)^2).
 
-    Args:
-        labels: int64 (N,) in [-1, C).
-        shares: csr (N, C) without duplicates, rows that sum to 1 or are empty.
-        sharpness: Not negative ("coe" in the released code).
+    Labels and shares (without duplicates) are those of :func:`soft_targets`; ``sharpness`` is "coe" in released code.
 
     Returns float32 (N,) in [0, 1]. 0 for label -1 and for empty rows of ``shares``.
     """

@@ -22,11 +22,9 @@ def transport_labels(
 
     The cost is the squared Euclidean distance between a tracklet and a center. All tracklets have the same mass.
 
-    Args:
-        features: Float (N, D) of one modality, rows L2-normalized internally.
-        centers: Float (C, D) of the other modality's clusters, used as given (unnormalized means in that release).
-        center_masses: Positive (C,), normalized to sum to 1. None gives all clusters the same share.
-        settings: ``sharpness``, ``tolerance`` and ``max_steps`` of :func:`sinkhorn`.
+    Float (N, D) features are L2-normalized internally; centers (C, D) of the other modality are used as given
+    (unnormalized means in that release). ``center_masses``, positive (C,), are normalized to sum to 1; None gives all
+    clusters the same share. ``settings`` are those of :func:`sinkhorn`.
 
     Returns int64 (N,) in [0, C), with ties broken by the smaller cluster, and whether the iteration converged.
     """

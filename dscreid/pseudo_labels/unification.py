@@ -191,10 +191,8 @@ def check_correction(
     """Check the parameters of :func:`correct_labels`; raises ValueError or TypeError."""
     lowest, total = min(static_weight, dynamic_weight), static_weight + dynamic_weight
     if index(topk) < 1 or lowest < 0 or total == 0 or not isfinite(total):
-        raise ValueError(
-            'topk must be >= 1 and the weights >= 0, not both 0; '
-            f'got topk={topk}, static_weight={static_weight}, dynamic_weight={dynamic_weight}'
-        )
+        given = f'{topk}, {static_weight} and {dynamic_weight}'
+        raise ValueError(f'topk must be >= 1, static_weight and dynamic_weight >= 0 and not both 0, got {given}')
 
 
 def _winners(votes: Tensor, outliers_vote: bool, weights: Tensor | None = None, own: Tensor | None = None) -> Tensor:

@@ -39,12 +39,8 @@ class FeatureMap:
 def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = 30.0) -> np.ndarray:
     """Place features in the plane with t-SNE by cosine distance, starting from their two principal components.
 
-    Args:
-        feature: float (N, D), N at least 3, D at least 2.
-        seed: Non-negative seed; the same seed gives the same layout on one machine.
-        perplexity: Number of neighbors that each tracklet should keep; at most a third of the others.
-
-    Returns float64 (N, 2), centered at zero.
+    ``feature`` is float (N, D), N at least 3, D at least 2; the same ``seed`` gives the same layout on one machine.
+    ``perplexity``, the number of neighbors to keep, is at most a third of the others. Returns float64 (N, 2), centered.
     """
     count = len(feature)
     if count < 3:

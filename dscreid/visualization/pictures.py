@@ -43,8 +43,7 @@ class TrackletPictures:
         tracklets = self.dataset.tracklets
         if not 0 <= index < len(tracklets):
             raise DatasetError(
-                f'the features name tracklet {index}, but {self.dataset.root} lists {len(tracklets)}; '
-                'build the report with the dataset from which the features were extracted.'
+                f'there is no tracklet {index} in {self.dataset.root}; name the dataset of the features.'
             )
         frames = tracklets[index].frames
         images = [

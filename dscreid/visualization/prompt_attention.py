@@ -41,9 +41,8 @@ class AttendedTracklet(NamedTuple):
 def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAttention:
     """Compute the attention of an encoder's prompts from the inputs that its blocks see while it runs.
 
-    Args:
-        backbone: ``SpatioTemporalPrompting`` in evaluation mode, not compiled.
-        inputs: Normalized frames, float (N, T, 3, H, W).
+    The backbone is a ``SpatioTemporalPrompting`` in evaluation mode, not compiled; ``inputs`` are normalized frames,
+    float (N, T, 3, H, W).
     """
     if not isinstance(backbone, SpatioTemporalPrompting):
         raise ConfigError(

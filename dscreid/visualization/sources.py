@@ -54,7 +54,7 @@ def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
 
 
 def build_test_dataset(config: Config, *, with_pipeline: bool = False) -> Any:
-    """Build the dataset of ``config.test_dataloader``; records and frames, but not items, do without the pipeline."""
+    """Build the dataset of ``config.test_dataloader``; records and frames, but not items, need no pipeline."""
     dataset = (config.get('test_dataloader') or {}).get('dataset')
     if not dataset:
         raise ConfigError(f'{config.filename} has no test_dataloader.dataset; name the config that was tested.')

@@ -61,16 +61,11 @@ class IdentitySampler(BatchPlanSampler):
     def _check_supply(self, dataset: TrackletDataset, modalities: Sequence[str]) -> None:
         wanted = ' and '.join(modalities) + (' under one camera' if self.camera_pairs else '')
         if not self._members:
-            raise DatasetError(
-                f'{dataset.root}: no identity of split {dataset.split!r} has tracklets in {wanted}; '
-                'check the index files'
-            )
+            what = f'no identity of split {dataset.split!r} has tracklets in {wanted}'
+            raise DatasetError(f'{dataset.root}: {what}; check the index files')
         if len(self._members) < self.num_identities:
-            raise ConfigError(
-                f'IdentitySampler: {self.num_identities} identities per batch, but only '
-                f'{len(self._members)} of split {dataset.split!r} have tracklets in {wanted}; lower '
-                'num_identities'
-            )
+            asked, found = self.num_identities, f'only {len(self._members)} have tracklets in {wanted}'
+            raise ConfigError(f'IdentitySampler: {asked} identities per batch, but {found}; lower num_identities')
 
     def _plan(self, epoch: int) -> np.ndarray:
         rng = np.random.default_rng([self.seed, epoch])

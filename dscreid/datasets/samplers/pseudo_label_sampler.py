@@ -43,9 +43,9 @@ class PseudoLabelSampler(BatchPlanSampler):
     def layout(visible: tuple[int, int], infrared: tuple[int, int]) -> np.ndarray:
         """Return which draws of a global batch are visible, bool (B,): first none, then all."""
         if any(len(size) != 2 or min(size) < 1 for size in (visible, infrared)):
+            given = f'{visible} and {infrared}'
             raise ConfigError(
-                'PseudoLabelSampler: visible and infrared must be (clusters, tracklets per cluster), both '
-                f'positive, got {visible} and {infrared}'
+                f'PseudoLabelSampler: needs (clusters, tracklets per cluster), both positive, got {given}'
             )
         return np.repeat([False, True], [math.prod(infrared), math.prod(visible)])
 
@@ -60,10 +60,8 @@ class PseudoLabelSampler(BatchPlanSampler):
         for modality, name, labels in ((Modality.IR, 'infrared', ir_labels), (Modality.RGB, 'visible', rgb_labels)):
             values = np.asarray(labels)
             if values.shape != self._rows[modality].shape:
-                raise ValueError(
-                    f'{len(self._rows[modality])} {name} tracklets need as many labels, '
-                    f'got an array of shape {values.shape}'
-                )
+                count = len(self._rows[modality])
+                raise ValueError(f'{count} {name} tracklets need as many labels, got shape {values.shape}')
             numbers = np.unique(values[values >= 0])
             if len(numbers) < (wanted := self._sizes[modality][0]):
                 raise LabelingError(
@@ -77,10 +75,7 @@ class PseudoLabelSampler(BatchPlanSampler):
 
     def _plan(self, epoch: int) -> np.ndarray:
         if self._clusters is None:
-            raise LabelingError(
-                'PseudoLabelSampler has no labels yet; call set_labels before training (ClusterHook does, '
-                'when the config lists it in custom_hooks)'
-            )
+            raise LabelingError('PseudoLabelSampler has no labels yet; list ClusterHook in custom_hooks')
         plans = [self._plan_modality(m, self._clusters[m], epoch) for m in self._sizes]
         return np.concatenate(plans, axis=1)
 

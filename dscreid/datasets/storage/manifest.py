@@ -106,10 +106,8 @@ def read_manifest(root: Path) -> Manifest:
         manifest = _parse(content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:
         reason = ' '.join(str(error).split())[:200]
-        raise DatasetError(
-            f'{path}: cannot be read as the description of packed frames ({reason}); pack the dataset again '
-            'into a new folder'
-        ) from None
+        what = f'cannot be read as the description of packed frames ({reason})'
+        raise DatasetError(f'{path}: {what}; pack the dataset again into a new folder') from None
     check_paths(manifest.index_files, str(path))
     return manifest
 

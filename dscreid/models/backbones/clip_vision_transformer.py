@@ -122,9 +122,9 @@ class ConvStem(nn.Module):
         super().__init__()
         stride, remainder = divmod(patch_size, 2 ** len(channels))
         if remainder or stride not in (1, 2):
+            strides = f'{2 ** len(channels)} or {2 ** (len(channels) + 1)}'
             raise ConfigError(
-                f'ConvStem with channels={tuple(channels)} has a total stride of {2 ** len(channels)} or '
-                f'{2 ** (len(channels) + 1)}, not patch_size={patch_size}; change the number of channels'
+                f'ConvStem: {tuple(channels)} has a total stride of {strides}, not patch_size={patch_size}'
             )
         layers: list[nn.Module] = []
         for before, after in pairwise((3, *channels)):

@@ -26,13 +26,9 @@ def export_tower(
 ) -> dict:
     """Write the tower of a checkpoint to a ``.safetensors`` file with open_clip's names, and return its settings.
 
-    Args:
-        checkpoint: Path of a checkpoint of this project.
-        target: Path of the file to write.
-        tower: Config of the tower. None reads it from the checkpoint.
-        prefix: Prefix of the names of the tower's weights.
-        half: Store matrices in half precision. Vectors (biases, norms) stay in single precision.
-        note: Text to store in the file.
+    The config of the tower is read from the checkpoint unless it is given, ``prefix`` is that of the names of its
+    weights, and ``note`` a text to store. ``half`` stores matrices, but not vectors, in half precision. Raises
+    CheckpointError or ConfigError if the tower cannot be read.
     """
     weights = {
         name.removeprefix(prefix): value for name, value in load_weights(checkpoint).items() if name.startswith(prefix)

@@ -115,7 +115,7 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
 
 
 def find_weights(path: str, expected: str | None, remedy: str) -> Path:
-    """Find a weights file and check its SHA-256 (None accepts any file)."""
+    """Find a weights file and check its SHA-256 (None accepts any file); raises CheckpointError."""
     file = existing_file(locate_weights(path))
     if file is None:
         raise CheckpointError(f'{path}: pretrained weights not found; {remedy}, and set `pretrained` to its path')

@@ -58,10 +58,8 @@ class SpatioTemporalPrompting(BaseModule):
                 f'SpatioTemporalPrompting: start_layer must be 0 to {last} for this tower, got {start_layer}'
             )
         if num_frames < 1 or num_heads < 1 or self.embed_dim % num_heads:
-            raise ConfigError(
-                f'SpatioTemporalPrompting: num_frames={num_frames} must be 1 or more, and num_heads={num_heads} must '
-                f'divide the embedding dimension {self.embed_dim}'
-            )
+            given = f'num_frames={num_frames} and num_heads={num_heads}'
+            raise ConfigError(f'SpatioTemporalPrompting: {given} must be at least 1, and heads divide {self.embed_dim}')
         # [frame, prompt, D]; N(0, 1) as in VLD
         self.prompt_embedding = nn.Parameter(torch.randn(num_frames, num_frames, self.embed_dim))
         self.attn = nn.MultiheadAttention(self.embed_dim, num_heads, batch_first=True)

@@ -60,10 +60,8 @@ class TwoStreamResNet50(BaseModule):
     def forward(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
         """Encode normalized frames, float ``(N, T, 3, H, W)``: twice the same raw features, float32 ``(N, 2048)``."""
         if not modalities or len(modalities) != len(inputs):
-            raise ValueError(
-                f'TwoStreamResNet50 needs one modality per tracklet, got {len(modalities or ())} for {len(inputs)} '
-                "tracklets: extract_feat(inputs, modalities=['rgb', ...])"
-            )
+            found = f'{len(modalities or ())} for {len(inputs)} tracklets'
+            raise ValueError(f'TwoStreamResNet50 needs one modality per tracklet, got {found}')
         maps = self.layers(self._run_stems(inputs, [Modality(modality) for modality in modalities]))
         mean = generalized_mean(maps, self.gem_power).unflatten(0, inputs.shape[:2]).mean(1)
         return mean, mean

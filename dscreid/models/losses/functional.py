@@ -22,7 +22,7 @@ def cluster_contrastive_loss(
         features: float (B, D), L2-normalized by this function.
         memory: (C, D), one center per cluster, used as stored.
         labels: int64 (B,), cluster of each feature in [0, C). Rows labeled -1 (outliers) are ignored.
-        temperature: Softmax temperature, positive.
+        temperature: Softmax temperature.
         groups: int64 (C,), group of each cluster, to which a row's softmax is limited (GUR; Yang et al., ICCV 2023).
     """
     with torch.autocast(features.device.type, enabled=False):

@@ -141,8 +141,7 @@ class NeighborContrastiveLoss(nn.Module):
         factors = [1.0] * len(pairs) if pair_weights is None else list(pair_weights)
         if len(factors) != len(pairs) or min(factors) < 0:
             raise ConfigError(
-                f'NeighborContrastiveLoss: pair_weights must give each of {list(pairs)} a factor of at least 0, got '
-                f'{pair_weights}'
+                f'pair_weights must give each of {list(pairs)} a factor of at least 0, got {pair_weights}'
             )
         self.pairs = tuple(pairs)
         self.pair_weights = dict(zip(pairs, factors, strict=True))

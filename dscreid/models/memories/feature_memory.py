@@ -130,7 +130,7 @@ def momentum_update_(
         rows: int64 (B,) in [-1, R). Values with row -1 are skipped.
         momentum: Weight of the old entry, in [0, 1].
         normalize: Whether to L2-normalize updated rows.
-        repeats: Maximum number of occurrences of a row. None counts it, which synchronizes with the GPU.
+        repeats: Maximum number of occurrences of a row; None counts it, which synchronizes with the GPU.
     """
     if not len(memory) or not len(rows):
         return

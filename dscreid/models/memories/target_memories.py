@@ -101,7 +101,7 @@ class TargetMemories(nn.Module):
         rgb_indices: np.ndarray,
         ir_indices: np.ndarray,
     ) -> None:
-        """Rebuild all memories, equation (1), from the features of all training tracklets of each modality.
+        """Rebuild all memories (1) from the features of all training tracklets; LabelingError without clusters.
 
         Labels and dataset indices (int64) are aligned with the rows of the features.
         """

@@ -44,8 +44,7 @@ class ClusteringSettings:
 def fixed_settings(owner: str, **settings: Any) -> FixedSettings:
     """Return the settings of a labeler that are not ``'auto'``; raises ConfigError, beginning with ``owner``."""
     fixed = {name: value for name, value in settings.items() if value != AUTO}
-    unknown = sorted(set(settings) - set(COMMON_CLUSTERING))
-    if unknown:
+    if unknown := sorted(set(settings) - set(COMMON_CLUSTERING)):
         raise ConfigError(f'{owner}: unknown setting {unknown}; known are {", ".join(COMMON_CLUSTERING)}')
     try:
         ClusteringSettings(**fixed)

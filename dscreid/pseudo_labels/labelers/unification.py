@@ -146,10 +146,8 @@ class UnificationLabeler(_UnifyingLabeler):
         infrared_centers: bool = True,
     ) -> None:
         if topk < 1 or temperature <= 0 or (smoothing_topk is not None and smoothing_topk < 1):
-            raise ConfigError(
-                'UnificationLabeler: topk must be at least 1, temperature positive, and smoothing_topk at least 1 or '
-                f'None, got {topk}, {temperature} and {smoothing_topk}'
-            )
+            given = f'{topk}, {temperature} and {smoothing_topk}'
+            raise ConfigError(f'UnificationLabeler: topk, temperature and smoothing_topk must be positive, got {given}')
         super().__init__(clustering)
         self.topk = topk
         self.temperature = temperature
@@ -168,10 +166,8 @@ class UnificationLabeler(_UnifyingLabeler):
         if self.smoothing_topk is not None:
             rgb = smooth_labels(rows, rgb, self.smoothing_topk, self.outliers_vote)
         if not (rgb >= 0).any():
-            raise LabelingError(
-                f'UnificationLabeler: no visible tracklet got an infrared label (clusters: {clusters.summary()}); set '
-                'outliers_vote=False or use a larger eps'
-            )
+            what = f'no visible tracklet got an infrared label (clusters: {clusters.summary()})'
+            raise LabelingError(f'UnificationLabeler: {what}; set outliers_vote=False or use a larger eps')
         center_modality = Modality.IR if self.infrared_centers else None
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=True, center_modality=center_modality)
 
