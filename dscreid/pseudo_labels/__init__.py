@@ -22,10 +22,11 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'labelers.neighbor_guided': ['NeighborSoftLabeler', 'TransportLabeler'],
         'labelers.true_labels': ['TrueLabels'],
         'labelers.unification': ['DSLULabeler', 'UnificationLabeler'],
-        'matching': ['count_votes', 'greedy_matches', 'match_clusters_progressively'],
+        'matching': [
+            'count_votes', 'greedy_matches', 'match_clusters_progressively', 'sinkhorn', 'transport_labels',
+        ],
         'neighbor_soft': ['confidence_weights', 'label_shares', 'overlap_shares', 'soft_targets'],
         'quality': ['ari_of_all', 'cross_modal_accuracy', 'label_diagnostics', 'label_statistics'],
-        'transport': ['sinkhorn', 'transport_labels'],
         'unification': ['correct_labels', 'smooth_labels', 'unify_labels', 'vote_across', 'votes_needed'],
     },
 )  # fmt: skip

@@ -15,7 +15,7 @@ from dscreid.pseudo_labels import neighbor_soft as ng
 from dscreid.pseudo_labels.descriptors import mean_descriptors
 from dscreid.pseudo_labels.labelers.base import CLUSTERING, SeparateLabeler
 from dscreid.pseudo_labels.labelers.matching import matched_cross_labels
-from dscreid.pseudo_labels.transport import transport_labels
+from dscreid.pseudo_labels.matching import transport_labels
 from dscreid.registry import LABELERS
 from dscreid.structures import CrossLabels, Modality, PseudoLabels, SoftTargets
 
@@ -87,8 +87,8 @@ class TransportLabeler(SeparateLabeler):
     """Cluster each modality, and assign its tracklets to the other's clusters by optimal transport, in both directions.
 
     A RECONSTRUCTION of DOTLA (Cheng et al., ACM MM 2023) from summaries of the paper. The transport follows a later
-    release of the same group (see :mod:`dscreid.pseudo_labels.transport`). The refinement by neighbors, including all
-    its numbers, is guessed. The paper's consistency loss among cross-modality neighbors is not implemented.
+    release of the same group (see :func:`dscreid.pseudo_labels.transport_labels`). The refinement by neighbors,
+    including all its numbers, is guessed. The paper's consistency loss among cross-modality neighbors is not implemented.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
