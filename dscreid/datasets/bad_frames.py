@@ -80,9 +80,8 @@ def scan_frames(check: Callable[[str], Any], frames: Sequence[str], jobs: int, d
 def find_bad_frames(storage: FrameStorage, tracklets: Sequence[Tracklet], fingerprint: str) -> dict[str, str]:
     """Map the frames that cannot be decoded to the reason, and cache the result for later calls.
 
-    The first call decodes every frame and stores the bad ones in ``cache_folder()``, under the root and the records'
-    fingerprint. Later calls check only those again, so that repaired frames are used. Frames packed as raw pixels need
-    no decoding, and their checksums are compared on every read.
+    The first call decodes every frame and stores the bad ones in ``cache_folder()``. Later calls check only those
+    again, so that repaired frames are used. Frames packed as raw pixels need no decoding.
     """
     if storage.frame_format is not None and storage.frame_format.encoding == 'raw':
         return {}

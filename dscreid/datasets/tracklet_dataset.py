@@ -85,7 +85,7 @@ class TrackletDataset(Dataset, ABC):
         same_as: int64 (N,), row of the first tracklet with the same frames, for example if a query is in the gallery.
         wheres: ``file:line`` of each tracklet; None in an unlabeled split, because line numbers may reveal identities.
         repeats: Descriptions of the index lines that are left out because they repeat an earlier one.
-        num_skipped_tracklets: Number of tracklets left out by ``on_bad_frame='skip_tracklet'``.
+        num_skipped_tracklets: Tracklets left out by ``on_bad_frame='skip_tracklet'``.
         splits_overlap: Whether the index puts tracklets in several splits on purpose.
 
     Raises DatasetError if the root, an index file or packed frames are missing, malformed or damaged; ConfigError if an

@@ -71,8 +71,7 @@ def match_clusters_progressively(
         visible_centers: Float (Cv, D), at least one row. Rows of both are L2-normalized internally.
         infrared_centers: Float (Ct, D), at least one row.
         passes: Maximum number of assignments, 2 in the released code. None repeats until all clusters are matched.
-        mirror: Whether the infrared side may have more clusters. If False, no partners are returned in that case, as in
-            the authors' code for SYSU-MM01.
+        mirror: If False, there are no partners if the infrared side is larger, as in the authors' code for SYSU-MM01.
 
     Returns ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster, -1 = none.
     """

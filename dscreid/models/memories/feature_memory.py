@@ -45,8 +45,7 @@ class ClusterMemory(FeatureMemory):
     Args:
         momentum: Weight of the old center: ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``.
         normalize: Whether to L2-normalize centers when they are built and after each update.
-        hard: Whether a batch updates each center only with its least similar member (of each half), not with all
-            members one after another.
+        hard: Whether a batch updates each center only with its least similar member (of each half).
     """
 
     def __init__(self, momentum: float = 0.1, normalize: bool = True, hard: bool = False) -> None:

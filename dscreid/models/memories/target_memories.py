@@ -66,8 +66,7 @@ class TargetMemories(nn.Module):
         cluster: Keyword arguments of ``ClusterMemory``.
         instance: Keyword arguments of ``InstanceMemory``.
         aggregation: Keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``.
-        cross_update: Whether features also update the cluster memory that the cross loss compares them with, before its
-            own features, as in the released code of PGM and N-ULC.
+        cross_update: Whether features also update the cluster memory of the cross loss, as in PGM's released code.
     """
 
     clusters: Mapping[str, ClusterMemory]

@@ -88,7 +88,7 @@ class TransportLabeler(SeparateLabeler):
 
     A RECONSTRUCTION of DOTLA (Cheng et al., ACM MM 2023) from summaries of the paper. The transport follows a later
     release of the same group (see :func:`dscreid.pseudo_labels.transport_labels`). The refinement by neighbors,
-    including all its numbers, is guessed. The paper's consistency loss among cross-modality neighbors is not implemented.
+    including all its numbers, is guessed. The consistency loss among cross-modality neighbors is not implemented.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
