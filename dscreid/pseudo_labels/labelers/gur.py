@@ -49,9 +49,10 @@ class CameraLabeler(Labeler):
             numbers, counts = np.unique(cameras[modality], return_counts=True)
             most = counts.max(initial=0)
             if most < fewest:
+                lower = 'lower min_samples, or ' if 'min_samples' in self.fixed else ''
                 raise ConfigError(
                     f'CameraLabeler: a cluster needs {fewest} {modality.value} tracklets of one camera, but the '
-                    f'largest of {len(numbers)} cameras has {most}; lower min_samples, or {_WITHOUT_CAMERAS}'
+                    f'largest of {len(numbers)} cameras has {most}; {lower}{_WITHOUT_CAMERAS}'
                 )
 
     def __call__(
