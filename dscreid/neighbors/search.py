@@ -83,8 +83,9 @@ class NeighborSearch:
             if self.parameters:
                 faiss.ParameterSpace().set_index_parameters(index, self.parameters)  # type: ignore[arg-type]
         except RuntimeError as error:
-            what = f'{self} for {len(gallery)} rows of {gallery.shape[1]} dimensions'
-            raise ConfigError(f'neighbor search: faiss cannot use {what}: {" ".join(str(error).split())}') from error
+            what = f"index='{self.index}', parameters='{self.parameters}' for {len(gallery)} rows of {gallery.shape[1]}"
+            reason = ' '.join(str(error).split())
+            raise ConfigError(f'neighbor search: faiss cannot use {what} dimensions: {reason}') from error
         finally:
             faiss.omp_set_num_threads(threads)
         return index
