@@ -68,10 +68,9 @@ class PackedFrames:
             raise DatasetError(
                 f'{self.root / frame}: this frame is not among the packed ones (splits packed: {splits}); {self.remedy}'
             )
-        shard, offset, length, crc32 = entry
-        content = self._shard(shard)[offset : offset + length]
-        if len(content) != length or zlib.crc32(content) != crc32:
-            raise self._damaged(shard_name(shard), f'frame {frame} has a wrong checksum')
+        content = self._shard(entry.shard)[entry.offset : entry.offset + entry.length]
+        if len(content) != entry.length or zlib.crc32(content) != entry.crc32:
+            raise self._damaged(shard_name(entry.shard), f'frame {frame} has a wrong checksum')
         return content
 
     def has_folder(self, folder: str) -> bool:

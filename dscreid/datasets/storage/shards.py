@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -49,6 +49,15 @@ def read_shard(path: str | Path, *names: str, framework: str = 'np') -> list[Any
         raise ValueError(str(error)) from None
 
 
+class Entry(NamedTuple):
+    """Location of a frame: shard, offset in the shard's contents, number of bytes, and their CRC-32."""
+
+    shard: int
+    offset: int
+    length: int
+    crc32: int
+
+
 @dataclass(frozen=True)
 class FrameTable:
     """Locations of all frames, as arrays instead of a dict: a million frames take 28 MB, shared by forked workers.
@@ -64,12 +73,12 @@ class FrameTable:
     crc32: np.ndarray  # uint32 (N,)
     folders: np.ndarray  # uint64 (M,)
 
-    def find(self, frame: str) -> tuple[int, int, int, int] | None:
-        """Find shard, offset, length and CRC-32 of a frame by its path below the root; None if it is not packed."""
+    def find(self, frame: str) -> Entry | None:
+        """Find the entry of a frame by its path relative to the root; None if it is not packed."""
         row = _find(self.keys, frame)
         if row is None:
             return None
-        return self.shards.item(row), self.offsets.item(row), self.lengths.item(row), self.crc32.item(row)
+        return Entry(*(c.item(row) for c in (self.shards, self.offsets, self.lengths, self.crc32)))
 
     def has_folder(self, folder: str) -> bool:
         """Check whether the folder contains a frame at any depth."""

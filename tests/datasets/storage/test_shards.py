@@ -30,9 +30,10 @@ def test_every_frame_is_found_where_it_lies(contents, tmp_path):
     table = parse_table((tmp_path / 'table').read_bytes())
     assert len(table.keys) == 40
     for name, content in contents.items():
-        number, offset, length, crc32 = table.find(name)
-        assert map_shard(tmp_path / f'{number}.safetensors')[offset : offset + length] == content
-        assert crc32 == zlib.crc32(content)
+        entry = table.find(name)
+        shard = map_shard(tmp_path / f'{entry.shard}.safetensors')
+        assert shard[entry.offset : entry.offset + entry.length] == content
+        assert entry.crc32 == zlib.crc32(content)
 
 
 def test_other_paths_and_folders_are_not_there(contents, tmp_path):
