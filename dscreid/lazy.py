@@ -19,8 +19,8 @@ def lazy_exports(
 
     Args:
         package: ``__name__`` of the package.
-        modules: Name of a module in the package → names to export. An exported name must not be the name of a module of
-            the package, because the order of imports would then decide which of the two is found.
+        modules: Name of a module in the package, or full name of another → names to export. An exported name must not
+            be that of a module of the package, because the order of imports would decide which of the two is found.
 
     Returns:
         The package's ``__getattr__``, ``__dir__`` and ``__all__``.
@@ -29,7 +29,8 @@ def lazy_exports(
 
     def get(name: str) -> Any:
         if name in origin:
-            return getattr(import_module(f'{package}.{origin[name]}'), name)
+            module = origin[name]
+            return getattr(import_module(module if module.startswith('dscreid.') else f'{package}.{module}'), name)
         if not name.startswith('_') and find_spec(f'{package}.{name}') is not None:
             return import_module(f'{package}.{name}')
         raise AttributeError(f'module {package!r} has no attribute {name!r}')

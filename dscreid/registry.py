@@ -24,7 +24,7 @@ DATA_SAMPLERS = _child(mmengine_registry.DATA_SAMPLERS, 'dscreid.datasets.sample
 TRANSFORMS = _child(mmengine_registry.TRANSFORMS, 'dscreid.datasets.transforms')
 HOOKS = _child(mmengine_registry.HOOKS, 'dscreid.engine.hooks')
 METRICS = _child(mmengine_registry.METRICS, 'dscreid.evaluation.metric')
-LABELERS = Registry('labeler', scope=SCOPE, locations=['dscreid.pseudo_labels'])
+LABELERS = Registry('labeler', scope=SCOPE, locations=['dscreid.pseudo_labels.labelers'])
 
 # Named by other keys than ``type``. Locations are imported at the first lookup.
 CRITERIA = Registry('criterion', scope=SCOPE, locations=['dscreid.pseudo_labels.criteria'])

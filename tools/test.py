@@ -63,7 +63,7 @@ def _add_output_files(parser: argparse.ArgumentParser) -> None:
         '--per-query',
         type=Path,
         metavar='FILE',
-        help='write AP, first hit, camera, modality and length of each query to this .csv or .parquet file, if '
+        help='write AP, first hit, camera, modality and length of each query to this .csv file, if '
         'anything is measured',
     )
     parser.add_argument(

@@ -85,7 +85,7 @@ def make_report(options: ReportOptions) -> str:
         notes=[*(options.note or [f'Runs: {names}.' if names else '']), *remarks],
         target=options.paper,
     )
-    return '\n'.join([vis.format_results_table(runs, target=options.paper), '', *remarks, f'wrote {out}'])
+    return '\n'.join([vis.format_results_table(runs), '', *remarks, f'wrote {out}'])
 
 
 def _named_run(entry: str, bounds: Sequence[str]) -> vis.ReportRun:

@@ -80,9 +80,8 @@ def scan_frames(check: Callable[[str], Any], frames: Sequence[str], jobs: int, d
 def find_bad_frames(storage: FrameStorage, tracklets: Sequence[Tracklet], fingerprint: str) -> dict[str, str]:
     """Map the frames that cannot be decoded to the reason, and cache the result for later calls.
 
-    The first call decodes every frame and stores the bad ones in ``cache_folder()``, under the root and the records'
-    fingerprint. Later calls check only those again, so that repaired frames are used. Frames packed as raw pixels need
-    no decoding, and their checksums are compared on every read.
+    The first call decodes every frame and stores the bad ones in ``cache_folder()``. Later calls check only those
+    again, so that repaired frames are used. Frames packed as raw pixels need no decoding.
     """
     if storage.frame_format is not None and storage.frame_format.encoding == 'raw':
         return {}
@@ -102,7 +101,6 @@ def find_bad_frames(storage: FrameStorage, tracklets: Sequence[Tracklet], finger
 
 
 def _read_kept(file: Path, fingerprint: str) -> list[str] | None:
-    """Read the cached bad frames; None if there is no usable cache."""
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
         known = content['fingerprint'] == fingerprint and all(isinstance(frame, str) for frame in content['bad'])
@@ -124,10 +122,8 @@ def load_or_substitute(
         if not isinstance(found, FrameError):
             return found, failed
         failed.append(place)
-    raise DatasetError(
-        f'none of the {len(frames)} frames can be read, so there is no substitute; last: {found}; '
-        "on_bad_frame='skip_tracklet' leaves such tracklets out"
-    )
+    remedy = "on_bad_frame='skip_tracklet' leaves such tracklets out"
+    raise DatasetError(f'none of the {len(frames)} frames can be read; last: {found}; {remedy}')
 
 
 def describe_frames(entries: Iterable[Mapping[str, str]]) -> str:

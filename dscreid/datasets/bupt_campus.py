@@ -1,6 +1,5 @@
 """BUPTCampus (Du et al., TIFS 2023): pixel-aligned visible and infrared tracklets under six cameras."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -88,8 +87,7 @@ class BUPTCampus(TrackletDataset):
         pids, is_test = _parse_pids(lines), self.split not in self.TRAIN_SPLITS
         if self.labelled and not (is_test and (pids < 0).all()):
             _require_pids(lines, pids, allow_unknown=is_test)
-        wheres = [line.where for line in lines]
-        return ParsedIndex(tracklets, pids, wheres, _pair_warnings(tracklets, wheres))
+        return ParsedIndex(tracklets, pids, [line.where for line in lines])
 
     def entries(self) -> Iterator[tuple[Tracklet, Line]]:
         """Yield the tracklets of the split's list files in file order, the visible one of a pair first."""
@@ -128,7 +126,6 @@ class BUPTCampus(TrackletDataset):
         }
 
     def _read_lines(self, name: str) -> list[Line]:
-        """Parse a list file with ``pid modality camera tracklet_id`` per line."""
         kinds = ('RGB/IR',) if name.startswith('train') else ('RGB', 'IR')
         path = index_file(self.root, name)
         lines = parse_lines(path, lambda text: _parse_line(text, kinds))
@@ -139,15 +136,11 @@ class BUPTCampus(TrackletDataset):
         path = index_file(self.root, 'data_paths.json')
         data = read_json(path)
         if not isinstance(data, dict) or not data:
-            raise DatasetError(
-                f'{path}:1: expected a JSON object {{pid: {{modality: {{camera: {{tracklet: [path, ...]}}}}}}}}; '
-                f'{RESTORE}'
-            )
+            raise DatasetError(f'{path}:1: expected a JSON object with person ids as keys; {RESTORE}')
         return data
 
 
 def _values(mapping: Any, kind: type) -> list[Any]:
-    """Values of a mapping that are of a type; none if it is not a mapping."""
     return [value for value in mapping.values() if isinstance(value, kind)] if isinstance(mapping, dict) else []
 
 
@@ -180,12 +173,8 @@ def _frames_of(data: Mapping[str, Any], line: Line, modality: Modality) -> list[
 
 
 def _fake(frame: str, where: str) -> str:
-    """Path of the infrared image generated from a visible one."""
     if '/RGB/' not in frame:
-        raise DatasetError(
-            f'{where}: visible frame {frame!r} has no /RGB/ folder, so its generated infrared frame cannot '
-            'be found; use fake_ir=False'
-        )
+        raise DatasetError(f'{where}: visible frame {frame!r} has no /RGB/ folder to replace; use fake_ir=False')
     return frame.replace('/RGB/', '/FakeIR/')
 
 
@@ -208,17 +197,3 @@ def _require_pids(lines: list[Line], pids: np.ndarray, allow_unknown: bool) -> N
                 f'{line.where}: person id {line.pid[:40]!r} is not a number of its own; a labeled split '
                 'needs ids in digits, each written in one way'
             )
-
-
-def _pair_warnings(tracklets: list[Tracklet], wheres: list[str]) -> tuple[str, ...]:
-    """Warn about training lines whose two tracklets differ in length."""
-    lengths = defaultdict(set)
-    for tracklet, where in zip(tracklets, wheres, strict=True):
-        lengths[where].add(len(tracklet))
-    unequal = [where for where, found in lengths.items() if len(found) > 1]
-    if not unequal:
-        return ()
-    return (
-        f'{len(unequal)} training lines have a visible and an infrared tracklet of different lengths, which '
-        f'the layout calls aligned; first: {unequal[0]}',
-    )

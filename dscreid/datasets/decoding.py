@@ -89,12 +89,7 @@ def decode_with_turbojpeg(content: bytes | memoryview, at_least: tuple[int, int]
 def decode_frame(
     storage: FrameStorage, frame: str, decode: Decoder, at_least: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Read and decode one frame, uint8 (h, w, 3) in RGB order, or (h, w) for a gray file.
-
-    Raises:
-        FrameError: If the frame is missing, unreadable, or not a complete image.
-        DatasetError: If its path leaves the root, it is not packed, or its shard is damaged.
-    """
+    """Read and decode one frame, uint8 (h, w, 3) in RGB order, or (h, w) for a gray file; raises FrameError."""
     content, packed = storage.read(frame), storage.frame_format
     image: np.ndarray | None
     if packed is not None and packed.encoding == 'raw':
@@ -122,10 +117,7 @@ def choose_decoder(backend: str) -> tuple[str, Decoder]:
     if name not in DECODERS:
         raise ConfigError(f'LoadFrames: backend must be one of {", ".join(("auto", *DECODERS))}, got {backend!r}')
     if name not in available_decoders():
-        raise ConfigError(
-            "LoadFrames: backend 'turbojpeg' needs the package simplejpeg (pip install simplejpeg); backend "
-            "'auto' works without it"
-        )
+        raise ConfigError("LoadFrames: backend 'turbojpeg' needs the package simplejpeg; 'auto' works without it")
     return name, DECODERS[name]
 
 
@@ -142,13 +134,7 @@ def jpeg_scale(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
 
 @lru_cache(maxsize=1)
 def _fastest() -> str:
-    if simplejpeg is not None:
-        print_log(f'decoding frames with simplejpeg {simplejpeg.__version__} (libjpeg-turbo)', logger='current')
-        return 'turbojpeg'
-    print_log(
-        'decoding frames with OpenCV: simplejpeg is not installed; it gives the same pixels faster '
-        '(pip install simplejpeg)',
-        logger='current',
-        level=logging.WARNING,
-    )
-    return 'cv2'
+    faster = simplejpeg is not None
+    name = 'simplejpeg (libjpeg-turbo)' if faster else 'OpenCV; pip install simplejpeg for the same pixels faster'
+    print_log(f'decoding frames with {name}', logger='current', level=logging.INFO if faster else logging.WARNING)
+    return 'turbojpeg' if faster else 'cv2'

@@ -17,8 +17,7 @@ def _real_path(path: str) -> str:
 def path_inside(root: Path | str, name: str) -> str:
     """Join a dataset's root, which may be a symbolic link, and a relative path; the file need not exist.
 
-    Raises:
-        DatasetError: If the path leaves the root (by its text or a symbolic link) or is not a valid file name.
+    Raises DatasetError if the path leaves the root (by its text or a symbolic link) or is not a valid file name.
     """
     path = os.path.join(root, name)
     try:
@@ -29,19 +28,12 @@ def path_inside(root: Path | str, name: str) -> str:
     except ValueError:  # NUL, or characters not allowed in file names
         raise DatasetError(f'{path!r}: not a valid file name; correct the index') from None
     if not real.startswith(inside):
-        raise DatasetError(
-            f'{path}: leads out of the data root, to {real}; put the files below the root, or make the '
-            'root itself the link'
-        )
+        raise DatasetError(f'{path}: leads out of the data root, to {real}; put the files below the root')
     return path
 
 
 def open_regular(path: str) -> int:
-    """Open a regular file for reading and return its descriptor; pipes and devices could block and are rejected.
-
-    Raises:
-        FrameError: If the file is missing, unreadable, or not a regular file.
-    """
+    """Open a regular file for reading and return its descriptor; raises FrameError, also for pipes."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

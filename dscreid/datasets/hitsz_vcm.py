@@ -93,9 +93,7 @@ class HITSZVCM(TrackletDataset):
         dropped, warnings = self._check_foreign(tracks, names, path)
         queries: list[int] = []
         if self.split == 'test':
-            query_file = self._info_file('query_IDX.txt')
-            queries = parse_query_rows(query_file, len(tracks))
-            warnings += _repeated_numbers(query_file, queries)
+            queries = parse_query_rows(self._info_file('query_IDX.txt'), len(tracks))
         is_query = np.isin(np.arange(len(tracks)), queries).tolist()
         prefix = self._image_prefix(names)
         tracklets = [
@@ -126,16 +124,12 @@ class HITSZVCM(TrackletDataset):
         compared = 'another person, modality or camera' if self.labelled else 'another modality or camera'
         fault = f'{len(found)} tracklets hold frames whose names carry {compared}'
         if self.foreign_frames == 'error':
-            raise DatasetError(
-                f'{path}:{min(found) + 1}: {fault}: {phrases}; correct the index, or set '
-                "foreign_frames='keep' or 'drop'"
-            )
+            raise DatasetError(f'{path}:{min(found) + 1}: {fault}: {phrases}; correct the index or set foreign_frames')
         if self.foreign_frames == 'keep':
             return {}, (f'{path}: {fault}, kept, as in the official protocol: {phrases}',)
         return found, (f'{path}: {fault}, left out: {phrases}',)
 
     def _info_file(self, name: str) -> Path:
-        """Path of an index file in the folder with the split's info file, ``ROOT/info`` or ROOT."""
         wanted = f'track_{self.split}_info.txt'
         folders = ('info/', '')
         for folder in folders:
@@ -186,10 +180,7 @@ def parse_frame_names(path: Path) -> FrameNames:
 def _parse_frame_name(name: str) -> tuple[str, tuple[int, ...]]:
     match = FRAME_NAME.fullmatch(name)
     if match is None or match[5] in ('.', '..'):
-        raise ValueError(
-            f'{name[:80]!r} is not a frame name; expected PPPPM{{m}}D{{cam}}T{{track}}F{{picture}} with m 1 '
-            '(infrared) or 2 (visible), such as 0001M1D3T2F14.jpg'
-        )
+        raise ValueError(f'{name[:80]!r} is not a frame name such as 0001M1D3T2F14.jpg (M1: infrared, M2: visible)')
     person, kind, camera, track, picture = match.groups()
     folder = 'ir' if kind == '1' else 'rgb'
     return f'{person}/{folder}/D{camera}/{picture}', (int(person), int(kind), int(camera), int(track))
@@ -227,10 +218,7 @@ def parse_query_rows(path: Path, num_tracks: int) -> list[int]:
 def _parse_query(field: str, num_tracks: int) -> int:
     number = int(field) if field.isascii() and field.isdigit() and len(field) <= 18 else 0
     if not 1 <= number <= num_tracks:
-        raise ValueError(
-            f'expected line numbers from 1 to {num_tracks:,} of track_test_info.txt, got {field[:40]!r}; take both '
-            'files from the same archive'
-        )
+        raise ValueError(f'expected line numbers from 1 to {num_tracks:,} of track_test_info.txt, got {field[:40]!r}')
     return number - 1
 
 
@@ -247,20 +235,7 @@ def _find_foreign(tracks: np.ndarray, names: FrameNames, compare_persons: bool) 
     return found
 
 
-def _repeated_numbers(path: Path, rows: list[int]) -> tuple[str, ...]:
-    """Warn if the query list names a tracklet more than once."""
-    numbers, counts = np.unique(np.array(rows) + 1, return_counts=True)
-    again = numbers[counts > 1].tolist()
-    if not again:
-        return ()
-    shown = shortened([str(number) for number in again], 5)
-    return (f'{path}: names {len(again)} tracklets more than once ({shown}); each counts once',)
-
-
 def _require_pids(tracks: np.ndarray, path: Path) -> None:
     absent = np.flatnonzero(tracks[:, 3] < 0)
     if len(absent):
-        raise DatasetError(
-            f'{path}:{absent[0] + 1}: no person id (column 4 is {tracks[absent[0], 3]}); a labeled split '
-            'needs one in every line; use labelled=False without them'
-        )
+        raise DatasetError(f'{path}:{absent[0] + 1}: no person id in column 4; use labelled=False without ids')

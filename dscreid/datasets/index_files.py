@@ -24,7 +24,7 @@ def index_file(root: Path, name: str) -> Path:
 
 
 def read_text(path: Path) -> str:
-    """Read an index file in UTF-8, with or without a byte order mark; raises DatasetError like ``read_lines``."""
+    """Read an index file in UTF-8, with or without a byte order mark; raises DatasetError."""
     try:
         if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
             raise OSError(errno.EINVAL, 'no regular file')
@@ -38,11 +38,7 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read the lines of a UTF-8 index file, stripped, without trailing blank lines.
-
-    Raises:
-        DatasetError: If the file is missing (MissingFileError), unreadable, not text, or empty.
-    """
+    """Read the stripped lines of a UTF-8 index file without trailing blank ones; raises DatasetError."""
     lines = [line.strip() for line in read_text(path).rstrip().split('\n')]
     if lines == ['']:
         raise DatasetError(f'{path}: the index file is empty; {RESTORE}')
@@ -87,10 +83,7 @@ def check_paths(paths: Iterable[str], where: str) -> None:
     for path in paths:
         leaves = not path or path[0] in '/~' or '\\' in path or path[1:2] == ':' or _UNPRINTABLE.search(path)
         if leaves or ('..' in path and '..' in path.split('/')):
-            raise DatasetError(
-                f'{where}: frame path {path!r} is empty or leaves the dataset folder; '
-                'write paths relative to it, with "/" and without ".."'
-            )
+            raise DatasetError(f'{where}: frame path {path!r} is empty or leaves the dataset folder; correct it')
 
 
 def shortened(texts: Sequence[str], limit: int) -> str:

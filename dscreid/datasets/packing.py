@@ -61,15 +61,13 @@ def plan_packing(
         source: Root of the dataset in its original layout.
         frame_format: Format of the packed frames; by default JPEG of quality 95, 288x144.
         splits: Splits to pack; all by default.
-        fake_ir: Whether to also pack generated infrared frames (if the dataset has an argument ``fake_ir``).
+        fake_ir: Whether to also pack generated infrared frames, if the dataset has them.
         frames_per_shard: Frames per shard; by default 8,192 (JPEG) or 1,024 (raw).
 
-    Raises:
-        DatasetError: If the dataset is missing, malformed or already packed, or an index file links to outside it.
-        ConfigError: If an argument is invalid.
+    Raises DatasetError if the dataset is missing, malformed or already packed, or an index file links to outside it;
+    ConfigError if an argument is invalid.
     """
-    frame_format = frame_format or FrameFormat()
-    source = Path(source).expanduser().absolute()
+    frame_format, source = frame_format or FrameFormat(), Path(source).expanduser().absolute()
     kind = dataset_class(layout)
     if fake_ir and 'fake_ir' not in inspect.signature(kind).parameters:
         raise ConfigError(f'dataset {kind.NAME} has no generated infrared frames; leave fake_ir out')
@@ -105,10 +103,8 @@ def dataset_class(layout: str) -> type[TrackletDataset]:
     }
     kind = kinds.get(_SHORT_NAMES.get(layout, layout), registered.get(layout))
     if kind not in kinds.values():
-        raise ConfigError(
-            f'unknown layout {layout!r}; choose one of {", ".join([*_SHORT_NAMES, *kinds])}, or a config that imports '
-            'your dataset (custom_imports)'
-        )
+        known = ', '.join([*_SHORT_NAMES, *kinds])
+        raise ConfigError(f'unknown layout {layout!r}; choose one of {known}, or a config with your custom_imports')
     return kind
 
 
@@ -124,7 +120,6 @@ def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
 
 
 def _listed_frames(kind: type[TrackletDataset], source: Path, splits: Sequence[str], fake_ir: bool) -> Iterator[str]:
-    """Yield the frames of tracklets of any length; the dataset that reads the packed frames filters by length."""
     settings: dict[str, Any] = dict(labelled=False, min_seq_len=1, expected_statistics=None)
     for split in splits:
         for variant in [settings, settings | dict(fake_ir=True)] if fake_ir else [settings]:
@@ -139,15 +134,10 @@ def _listed_frames(kind: type[TrackletDataset], source: Path, splits: Sequence[s
 def pack(plan: PackingPlan, root: str | Path, jobs: int = 1) -> Manifest:
     """Write the missing and damaged files of a folder of packed frames.
 
-    ``packing.json`` records each shard as soon as it is finished, so that an interrupted run can resume.
+    ``packing.json`` records each shard as soon as it is finished, so that an interrupted run can resume. The folder
+    ``root`` is new, empty, or started with the same plan. ``jobs`` is the number of processes.
 
-    Args:
-        plan: Plan of the shards to write.
-        root: Folder to write: new, empty, or started with the same plan.
-        jobs: Number of processes.
-
-    Raises:
-        DatasetError: If the folder contains other files, or a frame is missing or damaged.
+    Raises DatasetError if the folder contains other files, or a frame is missing or damaged.
     """
     root = Path(root).expanduser()
     manifest = _begin(plan, root)
@@ -170,8 +160,7 @@ def pack(plan: PackingPlan, root: str | Path, jobs: int = 1) -> Manifest:
 def verify(root: str | Path) -> Manifest:
     """Compare every file of a folder of packed frames with its checksum, and return the manifest.
 
-    Raises:
-        DatasetError: If files are missing or damaged, or packing is not finished; gives the command that continues.
+    Raises DatasetError if files are missing or damaged, or packing is not finished; gives the command that continues.
     """
     root = Path(root).expanduser()
     manifest = read_manifest(root)
@@ -181,10 +170,8 @@ def verify(root: str | Path) -> Manifest:
         expected[TABLE] = manifest.table
     damaged = [name for name in track(expected, 'verifying') if not _is_intact(root / name, expected[name])]
     if damaged:
-        raise DatasetError(
-            f'{root}: {len(damaged)} files are missing or damaged: {", ".join(damaged)}; this command writes '
-            f'them again: {manifest.command(root)}'
-        )
+        what = f'{len(damaged)} files are missing or damaged: {", ".join(damaged)}'
+        raise DatasetError(f'{root}: {what}; this command writes them again: {manifest.command(root)}')
     if not manifest.is_finished:
         raise DatasetError(f'{root}: not all frames are packed yet; this command continues: {manifest.command(root)}')
     return manifest
@@ -238,7 +225,6 @@ def _begin(plan: PackingPlan, root: Path) -> Manifest:
 
 
 def _write_shards(plan: PackingPlan, root: Path, due: Iterable[int], jobs: int) -> Iterator[tuple[int, ShardRecord]]:
-    """Write shards; yield the number and record of each one when it is finished."""
     source, frame_format = Path(plan.manifest.source), plan.manifest.frame_format
     tasks = ((number, (source, plan.frames_of(number), root / shard_name(number), frame_format)) for number in due)
     if jobs <= 1:

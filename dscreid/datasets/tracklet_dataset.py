@@ -38,19 +38,12 @@ Pipeline = Sequence[Mapping[str, Any] | Callable[[dict], dict]]
 
 @dataclass(frozen=True)
 class ParsedIndex:
-    """Content of a dataset's index files for one split.
+    """Content of a dataset's index files for one split."""
 
-    Attributes:
-        tracklets: Records without person ids (``pid`` is None).
-        pids: int64 (N,), person ids of the records; negative if unknown.
-        wheres: ``file:line`` of each record, for messages.
-        warnings: Warnings about suspicious entries, for the log.
-    """
-
-    tracklets: list[Tracklet]
-    pids: np.ndarray
-    wheres: Sequence[str]
-    warnings: tuple[str, ...] = ()
+    tracklets: list[Tracklet]  #: records without person ids (``pid`` is None)
+    pids: np.ndarray  #: int64 (N,), person ids of the records; negative if unknown
+    wheres: Sequence[str]  #: ``file:line`` of each record, for messages
+    warnings: tuple[str, ...] = ()  #: warnings about suspicious entries, for the log
 
 
 class TrackletDataset(Dataset, ABC):
@@ -92,12 +85,11 @@ class TrackletDataset(Dataset, ABC):
         same_as: int64 (N,), row of the first tracklet with the same frames, for example if a query is in the gallery.
         wheres: ``file:line`` of each tracklet; None in an unlabeled split, because line numbers may reveal identities.
         repeats: Descriptions of the index lines that are left out because they repeat an earlier one.
-        num_skipped_tracklets: Number of tracklets left out by ``on_bad_frame='skip_tracklet'``.
+        num_skipped_tracklets: Tracklets left out by ``on_bad_frame='skip_tracklet'``.
         splits_overlap: Whether the index puts tracklets in several splits on purpose.
 
-    Raises:
-        DatasetError: If the root, an index file or packed frames are missing, malformed or damaged.
-        ConfigError: If an argument is invalid.
+    Raises DatasetError if the root, an index file or packed frames are missing, malformed or damaged; ConfigError if an
+    argument is invalid.
     """
 
     NAME: ClassVar[str]
@@ -125,7 +117,7 @@ class TrackletDataset(Dataset, ABC):
         expected_statistics: str | None = 'published',
         on_bad_frame: str = 'error',
     ) -> None:
-        self.root = _as_folder(root, type(self).__name__)
+        self.root = Path(root).expanduser()
         self.split = split
         self.labelled = labelled
         self._check_arguments(modality, expected_statistics, on_bad_frame)
@@ -214,8 +206,7 @@ class TrackletDataset(Dataset, ABC):
     def read_ground_truth(self) -> GroundTruth:
         """Read the person ids from the index files, row-aligned with ``tracklets``, for diagnostics.
 
-        Raises:
-            DatasetError: If the index lacks ids (negative numbers) or has changed since it was loaded.
+        Raises DatasetError if the index lacks ids (negative numbers) or has changed since it was loaded.
         """
         parsed, _, _ = self._select(self.parse_index())
         if [t.frames for t in parsed.tracklets] != [t.frames for t in self.tracklets]:
@@ -268,16 +259,13 @@ class TrackletDataset(Dataset, ABC):
             )
 
     def _load(self) -> tuple[str, ...]:
-        """Set the attributes and return the warnings."""
         try:
             everything = self.parse_index()
         except MissingFileError as error:
             if self.split in self.TRAIN_SPLITS:
                 raise
-            raise MissingFileError(
-                f'{error}; if the target has no test set, set val_dataloader=None and test_dataloader=None in the '
-                'config or with --cfg-options'
-            ) from None
+            remedy = 'set val_dataloader=None and test_dataloader=None if the target has no test set'
+            raise MissingFileError(f'{error}; {remedy}') from None
         repeats = repeated_rows(everything.tracklets)
         pids = everything.pids if self.labelled else np.full(len(everything.pids), -1)
         self.repeats = describe_repeats(repeats, everything.wheres, pids)
@@ -328,7 +316,6 @@ class TrackletDataset(Dataset, ABC):
         return selected, None if labels is None else labels[rows].astype(np.int64), num_classes
 
     def _without_bad_frames(self, tracklets: Sequence[Tracklet], keep: np.ndarray) -> np.ndarray:
-        """Mask of the tracklets without bad frames; searches those to keep only once per dataset object."""
         if self._skipped_frames is None:
             checked = [t for t, kept in zip(tracklets, keep, strict=True) if kept]
             self._skipped_frames = find_bad_frames(self.storage, checked, index_fingerprint(checked))
@@ -365,14 +352,3 @@ class TrackletDataset(Dataset, ABC):
 def why_not_evaluated(dataset: Dataset) -> str | None:
     """Explain why retrieval cannot be evaluated on a dataset; None if it can, and for other classes of datasets."""
     return dataset.missing_identities() if isinstance(dataset, TrackletDataset) else None
-
-
-def _as_folder(root: str | Path, owner: str) -> Path:
-    """Convert the ``root`` argument to a path; raises ConfigError if no such path can exist."""
-    try:
-        folder = Path(root).expanduser()
-        folder.is_dir()
-    except (TypeError, ValueError, RuntimeError, OSError) as error:
-        reason = getattr(error, 'strerror', None) or error
-        raise ConfigError(f'{owner}: root {str(root)[:200]!r} is not a usable path ({reason})') from None
-    return folder

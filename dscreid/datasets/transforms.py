@@ -1,6 +1,7 @@
 """Transforms for frame sampling, decoding and packing; each maps a dict to a dict."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -17,24 +18,8 @@ from dscreid.errors import ConfigError, DatasetError, FrameError
 from dscreid.registry import TRANSFORMS
 from dscreid.structures import ReIDDataSample
 
-__all__ = [
-    'LoadFrames',
-    'PackTracklet',
-    'SampleFrames',
-    'linspace_frames',
-    'segment_first_frames',
-    'segment_random_frames',
-    'sorted_random_frames',
-]
-
 # The published rules for sampling frames: segments from VLD and MITML on HITSZ-VCM, the others from AuxNet on
 # BUPTCampus. Each gives ``num_frames`` positions in [0, length), int64, ascending.
-
-
-def _segments(length: int, num_frames: int) -> tuple[np.ndarray, int]:
-    """Start positions of ``num_frames`` equal segments and their size, after padding to a multiple."""
-    size = -(-length // num_frames)
-    return np.arange(num_frames, dtype=np.int64) * size, size
 
 
 def segment_first_frames(length: int, num_frames: int) -> np.ndarray:
@@ -42,13 +27,14 @@ def segment_first_frames(length: int, num_frames: int) -> np.ndarray:
 
     The tracklet is padded to a multiple of ``num_frames`` by repeating its last frame.
     """
-    starts, _ = _segments(length, num_frames)
-    return np.minimum(starts, length - 1)
+    size = -(-length // num_frames)
+    return np.minimum(np.arange(num_frames, dtype=np.int64) * size, length - 1)
 
 
 def segment_random_frames(length: int, num_frames: int, rng: np.random.Generator) -> np.ndarray:
     """Take one random frame of each segment of :func:`segment_first_frames` (HITSZ-VCM, train)."""
-    starts, size = _segments(length, num_frames)
+    size = -(-length // num_frames)
+    starts = np.arange(num_frames, dtype=np.int64) * size
     return np.minimum(starts + rng.integers(size, size=num_frames), length - 1)
 
 
@@ -73,27 +59,22 @@ RULES: dict[str, Rule] = {
 
 
 @TRANSFORMS.register_module()
+@dataclass(eq=False)
 class SampleFrames:
-    """Set ``frame_paths`` (T paths) and ``frame_indices`` (int64 (T,)) from ``tracklet``.
-
-    Args:
-        num_frames: T, frames per tracklet.
-        rule: ``'segment_first'`` (test) and ``'segment_random'`` (train) for HITSZ-VCM, ``'linspace'`` (test) and
-            ``'sorted_random'`` (train) for BUPTCampus. The random rules draw from ``rng``.
-
-    Raises:
-        ConfigError: If the rule is unknown or ``num_frames`` is less than 1.
-    """
+    """Set ``frame_paths`` (T paths) and ``frame_indices`` (int64 (T,)) from ``tracklet``."""
 
     common_settings = MappingProxyType({'num_frames': 'num_frames'})
 
-    def __init__(self, num_frames: int = 6, rule: str = 'segment_first') -> None:
-        if rule not in RULES:
-            raise ConfigError(f'SampleFrames: rule must be one of {", ".join(RULES)}, got {rule!r}')
-        if not isinstance(num_frames, int) or num_frames < 1:
-            raise ConfigError(f'SampleFrames: num_frames must be a whole number of at least 1, got {num_frames}')
-        self.num_frames = num_frames
-        self.rule = rule
+    num_frames: int = 6  #: T, frames per tracklet
+    #: ``'segment_first'`` (test) and ``'segment_random'`` (train) for HITSZ-VCM, ``'linspace'`` (test) and
+    #: ``'sorted_random'`` (train) for BUPTCampus; the random rules draw from ``rng``
+    rule: str = 'segment_first'
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise ConfigError(f'SampleFrames: rule must be one of {", ".join(RULES)}, got {self.rule!r}')
+        if not isinstance(self.num_frames, int) or self.num_frames < 1:
+            raise ConfigError(f'SampleFrames: num_frames must be a whole number of at least 1, got {self.num_frames}')
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the sampled frames to ``results``."""
@@ -123,34 +104,23 @@ def fit_frame(image: np.ndarray, out: np.ndarray, area_when_shrinking: bool = Fa
 
 
 @TRANSFORMS.register_module()
+@dataclass(eq=False)
 class LoadFrames:
-    """Set ``frames``, uint8 (T, H, W, 3) in RGB order, from ``frame_paths``.
-
-    Args:
-        size: (H, W) of the result; frames of another size are resized bilinearly.
-        area_when_shrinking: Average over pixel areas if both sides shrink, which avoids aliasing.
-        backend: ``'cv2'``, ``'turbojpeg'`` (package simplejpeg), or ``'auto'``: the faster one; same pixels.
-        reduce: Decode JPEGs at 1/2, 1/4 or 1/8 of their size if not below ``size``; faster, but changes the pixels.
-
-    Raises:
-        ConfigError: If the size or the backend is out of range, or the backend is not installed.
-    """
+    """Set ``frames``, uint8 (T, H, W, 3) in RGB order, from ``frame_paths``."""
 
     common_settings = MappingProxyType({'size': 'frame_size'})
 
-    def __init__(
-        self,
-        size: tuple[int, int] = (288, 144),
-        area_when_shrinking: bool = False,
-        backend: str = 'auto',
-        reduce: bool = False,
-    ) -> None:
-        if len(size) != 2 or min(size) < 1:
-            raise ConfigError(f'LoadFrames: size must be (height, width), both positive, got {size}')
-        self.size = (int(size[0]), int(size[1]))
-        self.area_when_shrinking = area_when_shrinking
-        self.backend, self._decode = choose_decoder(backend)
-        self.reduce = reduce
+    size: tuple[int, int] = (288, 144)  #: (H, W) of the result; frames of another size are resized bilinearly
+    area_when_shrinking: bool = False  #: average over pixel areas if both sides shrink, which avoids aliasing
+    backend: str = 'auto'  #: ``'cv2'``, ``'turbojpeg'`` (package simplejpeg), or the faster one; same pixels
+    #: Decode JPEGs at 1/2, 1/4 or 1/8 of their size if not below ``size``; faster, but changes the pixels.
+    reduce: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise ConfigError(f'LoadFrames: size must be (height, width), both positive, got {self.size}')
+        self.size = (int(self.size[0]), int(self.size[1]))
+        self.backend, self._decode = choose_decoder(self.backend)
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the decoded frames, and to ``bad_positions`` those of frames that were substituted."""
@@ -177,19 +147,15 @@ class LoadFrames:
             raise DatasetError(f'{error} ({where})') from None
 
     def _check_format(self, packed: FrameFormat | None, root: Path | str) -> None:
-        """Raise an error if frames were packed with other settings than those of this ``LoadFrames``."""
         own = (self.size, self.area_when_shrinking)
         if packed is not None and (packed.size, packed.area_when_shrinking) != own:
             raise ConfigError(
-                f'{root}: the frames were packed with size={packed.size} and '
-                f'area_when_shrinking={packed.area_when_shrinking}, but LoadFrames has size={self.size} and '
-                f'area_when_shrinking={self.area_when_shrinking}; give LoadFrames the same, or pack the dataset '
-                'again into a new folder'
+                f'{root}: the frames were packed with size={packed.size} and area_when_shrinking='
+                f'{packed.area_when_shrinking}; give LoadFrames the same, or pack the dataset again into a new folder'
             )
 
 
 def _image(load: Callable[[str], np.ndarray | FrameError], results: dict[str, Any], number: int) -> np.ndarray:
-    """Load a sampled frame, or its substitute if the dataset asks for them."""
     if results.get('on_bad_frame') is OnBadFrame.SUBSTITUTE:
         position = int(results['frame_indices'][number])
         image, failed = load_or_substitute(load, results['tracklet'].frames, position)

@@ -23,19 +23,10 @@ def bootstrap_intervals(
     all directions. An interval describes the variation over persons for a fixed model and gallery, not over seeds.
     A draw without a query of a direction is ignored for this direction.
 
-    Args:
-        ranks: Ranks of the queries of each direction; queries without a true match are ignored.
-        pids: int64 (Nq,) for each direction, person ids of its queries.
-        cmc_ranks: Ranks of the CMC curve.
-        confidence: Share of the draws inside an interval, in (0, 1).
-        repeats: Number of draws.
-        seed: Seed of the draws.
+    ``ranks`` and ``pids``, int64 (Nq,), are those of the queries of each direction, of which those without a true match
+    are ignored. ``confidence`` is the share of the ``repeats`` draws inside an interval, in (0, 1).
 
-    Returns:
-        Lower and upper bounds, named as in ``ReIDMetric``: ``rgb2ir/mAP``, …, ``mean/mAP``, ….
-
-    Raises:
-        ConfigError: If a parameter is out of range.
+    Returns lower and upper bounds, named as in ``ReIDMetric``: ``rgb2ir/mAP``, …, ``mean/mAP``, ….
     """
     check_bootstrap(confidence, repeats)
     valid = {name: one.matches > 0 for name, one in ranks.items()}

@@ -8,7 +8,7 @@ import numpy as np
 from dscreid.datasets import TrackletDataset
 from dscreid.errors import DatasetError
 from dscreid.evaluation.feature_file import MODALITY_CODES, UNKNOWN, FeatureTable
-from dscreid.evaluation.protocols import Direction, protocol_directions
+from dscreid.evaluation.protocols import protocol_directions
 from dscreid.evaluation.ranking import count_matches
 
 
@@ -29,14 +29,9 @@ class EvaluationPlan(NamedTuple):
 
 
 def plan_evaluation(dataset: TrackletDataset, protocol: str) -> EvaluationPlan | None:
-    """Count the queries with a true match in every direction of a protocol.
+    """Count the queries with a true match in every direction of a protocol; DatasetError if there are none.
 
-    Returns:
-        The counts, or None if the split has no person ids.
-
-    Raises:
-        ConfigError: If the protocol does not exist.
-        DatasetError: If a direction has no queries, an empty gallery or no true match.
+    Returns the counts, or None if the split has no person ids.
     """
     table = _without_features(dataset)
     if (table.pid < 0).all():
@@ -45,12 +40,13 @@ def plan_evaluation(dataset: TrackletDataset, protocol: str) -> EvaluationPlan |
     used, own = np.zeros((2, len(table)), dtype=bool)
     directions = protocol_directions(protocol, table.modalities, table.is_query, dataset.wheres)
     for name, direction in directions.items():
-        query, gallery, _ = direction
+        query, gallery, drop = direction
         valid = int((count_matches(table.identities(direction)) > 0).sum())
         if not valid:
             raise DatasetError(
                 f'protocol {protocol} cannot be measured: none of the {len(query)} queries of {name} has a '
-                f'true match among the {len(gallery)} gallery tracklets; {_reason(direction, table.camera)}'
+                f'true match among the {len(gallery)} gallery tracklets{" of other cameras" if drop else ""}; check '
+                'the person ids, cameras and query list'
             )
         counts[name] = DirectionCount(len(query), valid, len(gallery))
         own[query] |= np.isin(table.tracklet[query], table.tracklet[gallery])
@@ -66,11 +62,3 @@ def _without_features(dataset: TrackletDataset) -> FeatureTable:
     pid, camera, modality, is_query = np.array(facts, dtype=np.int64).reshape(-1, 4).T
     nothing, index = np.zeros((len(facts), 0), np.float32), np.arange(len(facts))
     return FeatureTable(nothing, pid, camera, modality, is_query.astype(bool), index, same_as=dataset.same_as)
-
-
-def _reason(direction: Direction, cameras: np.ndarray) -> str:
-    if not direction.drop_same_camera:
-        return 'check the person ids and the query list'
-    if len(np.unique(cameras[np.concatenate(direction[:2])])) == 1:
-        return 'all of them are under one camera, and matches under the camera of the query do not count'
-    return 'matches under the camera of the query do not count; check the person ids, cameras and query list'

@@ -72,8 +72,7 @@ def save_features(path: str | Path, table: FeatureTable) -> None:
 def load_features(path: str | Path) -> FeatureTable:
     """Read a file written by :func:`save_features`.
 
-    Raises:
-        DatasetError: If the file is missing, damaged or incomplete, or if features are not finite.
+    Raises DatasetError if the file is missing, damaged or incomplete, or if features are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -108,7 +107,6 @@ def describe_not_finite(table: FeatureTable) -> str | None:
 
 
 def _check_arrays(arrays: dict[str, np.ndarray]) -> None:
-    """Raise ValueError if the type, dimension or content of an array does not fit :class:`FeatureTable`."""
     for name, array in arrays.items():
         kinds = 'f' if name in _MATRICES else 'b' if name == 'is_query' else 'iu'
         if array.ndim != 1 + (name in _MATRICES) or array.dtype.kind not in kinds:

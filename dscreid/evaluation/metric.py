@@ -40,14 +40,11 @@ class ReIDMetric(BaseMetric):
         dump: File for the features of every evaluation (see :mod:`dscreid.evaluation.feature_file`).
         rerank: Arguments of :class:`~dscreid.evaluation.scores.Reranking`, such as ``{}``, or None for none.
         query_expansion: Arguments of :class:`~dscreid.evaluation.scores.QueryExpansion`; applied before re-ranking.
-        per_query: ``.csv`` or ``.parquet`` file for single queries (see :mod:`dscreid.evaluation.query_table`).
+        per_query: ``.csv`` file for single queries (see :mod:`dscreid.evaluation.query_table`).
         confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for no intervals.
         bootstrap_repeats: Number of bootstrap draws.
         bootstrap_seed: Seed of the bootstrap draws.
         device: Device on which rankings are computed.
-
-    Raises:
-        ConfigError: If the protocol does not exist, an option is out of range, or a file or device cannot be used.
 
     Example (config)::
 
@@ -115,11 +112,6 @@ class ReIDMetric(BaseMetric):
         """Evaluate all directions on the records of all processes, in any order.
 
         Returns values in [0, 1] by name, none if nothing is evaluated.
-
-        Raises:
-            TrainingError: If features are not finite.
-            EvaluationError: If no query of a direction has a true match.
-            DatasetError: If a direction has no queries or an empty gallery.
         """
         table = _table(results)
         if fault := describe_not_finite(table):
@@ -154,7 +146,6 @@ class ReIDMetric(BaseMetric):
         return {'level': self.confidence, 'resampled': 'identities', **self.bootstrap}
 
     def _has_identities(self, table: FeatureTable) -> bool:
-        """Check whether any tracklet has a person id; log a warning if some have none."""
         unknown = int((table.pid < 0).sum())
         if unknown == len(table):
             _warn('no evaluation: no tracklet has a person id')
@@ -206,13 +197,9 @@ def _warn(message: str) -> None:
 
 
 def _record(sample: Mapping, feature: str, halves: Sequence[str]) -> dict[str, Any]:
-    """Extract from a data sample what retrieval needs, and those of the raw halves that it has."""
     missing = [key for key in (feature, 'camera', 'modality', 'is_query', 'index') if key not in sample]
     if missing:
-        raise ValueError(
-            f'a data sample lacks {", ".join(missing)}; evaluation needs what PackTracklet packs and a model whose '
-            f"predict mode sets '{feature}'"
-        )
+        raise ValueError(f'a data sample lacks {", ".join(missing)}, which PackTracklet and the model must set')
     features = {'feature': feature} | {half: half for half in halves if half in sample}
     record = {name: _vector(sample[key]) for name, key in features.items()} | {'pid': UNKNOWN}
     record |= {'modality': MODALITY_CODES[Modality(sample['modality'])], 'is_query': bool(sample['is_query'])}
@@ -221,7 +208,6 @@ def _record(sample: Mapping, feature: str, halves: Sequence[str]) -> dict[str, A
 
 
 def _vector(feature: Any) -> np.ndarray:
-    """Copy a feature to float32 (D,), so that it does not keep its batch alive."""
     return torch.as_tensor(feature).detach().cpu().float().numpy().copy()
 
 

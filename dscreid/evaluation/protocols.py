@@ -58,16 +58,9 @@ def protocol_directions(
 ) -> dict[str, Direction]:
     """Split a test set of N tracklets into the retrieval tasks of a protocol, such as ``rgb2ir`` for visible queries.
 
-    Args:
-        name: Name of a registered protocol.
-        modalities: (N,), ``'rgb'`` or ``'ir'`` for each test tracklet, in the order of the dataset.
-        is_query: (N,), whether the query list names the tracklet.
-        wheres: (N,), ``file:line`` of each tracklet in the index, for error messages.
-
-    Raises:
-        ConfigError: If the protocol does not exist.
-        DatasetError: If a direction has no queries or gallery, or if the query list mixes modalities and the protocol
-            does not allow it.
+    ``modalities``, ``'rgb'`` or ``'ir'``, ``is_query``, whether the query list names the tracklet, and ``wheres``, its
+    ``file:line`` for messages, are (N,) in the order of the dataset. Raises ConfigError for an unknown protocol and
+    DatasetError if a direction has no queries or gallery.
     """
     protocol = find_protocol(name)
     visible = np.array([Modality(modality) is Modality.RGB for modality in modalities], dtype=bool)

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -44,43 +43,13 @@ def make_query_table(
 
 
 def check_query_file(path: str | Path) -> None:
-    """Raise ConfigError if the suffix of a file is unknown, or if it is a Parquet file and pyarrow is not installed."""
-    suffix = Path(path).suffix
-    if suffix not in ('.csv', '.parquet'):
-        raise ConfigError(f'{path}: results of single queries are written as .csv or .parquet files')
-    if suffix == '.parquet':
-        _pyarrow(path)
+    """Raise ConfigError if the file is not named ``.csv``."""
+    if Path(path).suffix != '.csv':
+        raise ConfigError(f'{path}: results of single queries are written as .csv files')
 
 
 def save_query_table(path: str | Path, columns: Mapping[str, list]) -> None:
-    """Write the columns of :func:`make_query_table` to a ``.csv`` or ``.parquet`` file, atomically.
-
-    Missing values are empty or null; missing folders are created. Raises as :func:`check_query_file`.
-    """
+    """Write the columns of :func:`make_query_table` to a CSV file, atomically; missing values are empty."""
     check_query_file(path)
-    with replacing(path) as temporary:
-        if Path(path).suffix == '.parquet':
-            _write_parquet(temporary, columns)
-        else:
-            with temporary.open('w', newline='', encoding='utf-8') as file:
-                csv.writer(file).writerows([columns, *zip(*columns.values(), strict=True)])
-
-
-def _write_parquet(path: Path, columns: Mapping[str, list]) -> None:
-    arrow, parquet = _pyarrow(path)
-    kinds = dict.fromkeys(('direction', 'modality'), arrow.string())
-    kinds |= dict.fromkeys(('AP', 'INP'), arrow.float64())
-    schema = arrow.schema([(name, kinds.get(name, arrow.int64())) for name in columns])
-    parquet.write_table(arrow.table(dict(columns), schema=schema), path)
-
-
-def _pyarrow(path: str | Path) -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ConfigError(
-            f'{path}: Parquet files need pyarrow, which is not installed; install it with '
-            'pip install \'pyarrow>=15\' (the extra "tables"), or use a .csv file'
-        ) from error
-    return pyarrow, pyarrow.parquet
+    with replacing(path) as temporary, temporary.open('w', newline='', encoding='utf-8') as file:
+        csv.writer(file).writerows([columns, *zip(*columns.values(), strict=True)])

@@ -71,13 +71,11 @@ def rank_metrics(
         ranks: Ranks of the CMC curve to report; beyond the size of the gallery, the curve keeps its last value.
         drop_same_camera: Whether to leave out gallery tracklets of the query's person *and* camera.
 
-    Returns:
-        ``Rank-k`` (CMC), ``mAP`` and ``mINP`` (Ye et al., TPAMI 2021) in [0, 1] over the valid queries, which are those
-        with a true match that is not left out, and their number ``valid_queries``.
+    Returns ``Rank-k`` (CMC), ``mAP`` and ``mINP`` (Ye et al., TPAMI 2021) in [0, 1] over the valid queries, which are
+    those with a true match that is not left out, and their number ``valid_queries``.
 
-    Raises:
-        EvaluationError: If no query has a true match; this is also a ValueError.
-        ValueError: If shapes do not fit or features are not finite.
+    Raises EvaluationError if no query has a true match; this is also a ValueError; ValueError if shapes do not fit or
+    features are not finite.
 
     Example:
         The true match is second among three tracklets:
@@ -103,20 +101,9 @@ def rank_queries(
 ) -> QueryRanks:
     """Find the ranks of the true matches of each query if its gallery is sorted by descending score.
 
-    Equal scores keep the order of the gallery. Person ids and cameras are those of :func:`rank_metrics`.
-
-    Args:
-        scores: Scores of Nq queries against Ng gallery tracklets.
-        query_pids: Integer (Nq,).
-        query_cameras: Integer (Nq,).
-        gallery_pids: Integer (Ng,).
-        gallery_cameras: Integer (Ng,).
-        drop_same_camera: Whether to leave out tracklets of the query's person and camera.
-        tracklets: Integer (Nq,) and (Ng,), tracklet ids; the query's own tracklet is left out of its gallery.
-
-    Raises:
-        EvaluationError: If no query has a true match.
-        ValueError: If shapes do not fit.
+    Equal scores keep the order of the gallery. Arguments are those of :func:`rank_metrics`, except ``tracklets``,
+    integer (Nq,) and (Ng,), tracklet ids: the query's own tracklet is left out of its gallery. Raises EvaluationError
+    if no query has a true match.
     """
     shape = (2, scores.shape[0])
     result = QueryRanks(*np.zeros(shape, np.int64), *np.full(shape, np.nan))
@@ -173,9 +160,6 @@ def rank_lists(
 
     The other arguments are those of :func:`rank_metrics` and :func:`rank_queries`. The lists include queries without a
     true match.
-
-    Raises:
-        ValueError: If shapes do not fit, features are not finite or ``topk`` is below 1.
     """
     if topk < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
@@ -242,7 +226,6 @@ def _blocks(scores: Scores, identities: Identities) -> Iterator[tuple[slice, Ten
 
 
 def _enter(result: QueryRanks, query: np.ndarray, rank: np.ndarray) -> None:
-    """Write the ranks of a block's matches into the result; both arrays are int64 (P,), and queries are ascending."""
     if len(query) == 0:
         return
     rank = rank[np.lexsort((rank, query))]
@@ -268,7 +251,6 @@ def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
 
 def _count_with_torch(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """Implement :func:`count_ahead` for any device."""
     place = torch.arange(scores.shape[1], device=scores.device)
     ahead = torch.empty_like(row)
     for pairs in row_chunks(len(row), scores.shape[1]):

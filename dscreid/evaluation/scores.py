@@ -28,9 +28,8 @@ class Scores(Protocol):
 class InnerProduct:
     """Inner products of features, float (Nq, D) and (Ng, D), as given, without normalization (torch or NumPy).
 
-    Raises:
-        EvaluationError: If features are so large that their inner products overflow.
-        ValueError: If shapes do not fit or features are not finite.
+    Raises EvaluationError if features are so large that their inner products overflow; ValueError if shapes do not fit
+    or features are not finite.
     """
 
     def __init__(self, query_features: Features, gallery_features: Features) -> None:

@@ -18,9 +18,10 @@ from dscreid.engine.extraction_loader import cluster_hook_of, extraction_loader
 from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
-from dscreid.pseudo_labels import ClusteringSettings, ari_of_all, choose_for_same_people, dbscan, quality
+from dscreid.pseudo_labels import ClusteringSettings, ari_of_all, choose_for_same_people, dbscan
 from dscreid.pseudo_labels.clustering.dbscan import cluster
 from dscreid.pseudo_labels.descriptors import joined_halves
+from dscreid.pseudo_labels.quality import quality
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.progress import track
 

@@ -6,7 +6,7 @@ Frames are (N, T, C, H, W). F is 1 (one draw for a whole tracklet) or T (one dra
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ LUMINANCE_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in the published 
 
 
 @MODELS.register_module()
+@dataclass(eq=False)
 class TrackletAugmentation:
     """Flip, pad-and-crop, light jitter, random erasing and channel views of tracklets.
 
@@ -41,45 +42,28 @@ class TrackletAugmentation:
     code of the ADCA family. Random numbers depend only on the seed of the data sample and the number of the view. A
     tracklet enters the batch once for each view of its modality: first all first views, then all second views, etc.
 
-    Args:
-        flip: Probability of a horizontal flip, in [0, 1].
-        pad: Zero padding in pixels before the random crop. 0 disables the crop.
-        erase: Keyword arguments of ``ErasingPolicy`` (``dict()`` for its defaults), or None for no erasing.
-        visible_views: Views of visible tracklets; see ``channel_choices``.
-        infrared_views: Views of infrared tracklets.
-        jitter: Keyword arguments of ``JitterPolicy``, or None for no jitter.
-        per_frame: Whether each frame has its own draws, as in VLD, not each tracklet.
-        exchange_before_normalize: Whether to apply the channel view before normalization.
-
-    Raises:
-        ConfigError: If a value is out of range or a view is unknown.
     """
 
-    def __init__(
-        self,
-        flip: float = 0.5,
-        pad: int = 10,
-        erase: dict[str, Any] | None = None,
-        visible_views: Sequence[str] = ('plain', 'channel_exchange'),
-        infrared_views: Sequence[str] = ('channel_grey',),
-        jitter: dict[str, Any] | None = None,
-        per_frame: bool = False,
-        exchange_before_normalize: bool = False,
-    ) -> None:
-        if not 0 <= flip <= 1:
-            raise ConfigError(f'flip must be a probability in [0, 1], got {flip}')
-        if not isinstance(pad, int) or pad < 0:
-            raise ConfigError(f'pad must be a whole number of pixels, not negative, got {pad}')
-        self.flip = flip
-        self.pad = pad
-        self.erase = None if erase is None else _policy(ErasingPolicy, 'erase', erase)
-        self.jitter = None if jitter is None else _policy(JitterPolicy, 'jitter', jitter)
+    flip: float = 0.5  #: probability of a horizontal flip, in [0, 1]
+    pad: int = 10  #: zero padding in pixels before the random crop; 0 disables the crop
+    erase: Any = None  #: keyword arguments of ``ErasingPolicy`` (``dict()`` for its defaults), or None for no erasing
+    visible_views: Sequence[str] = ('plain', 'channel_exchange')  #: views of visible tracklets; see ``channel_choices``
+    infrared_views: Sequence[str] = ('channel_grey',)  #: views of infrared tracklets
+    jitter: Any = None  #: keyword arguments of ``JitterPolicy``, or None for no jitter
+    per_frame: bool = False  #: whether each frame has its own draws, as in VLD, not each tracklet
+    exchange_before_normalize: bool = False  #: whether to apply the channel view before normalization
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.flip <= 1:
+            raise ConfigError(f'flip must be a probability in [0, 1], got {self.flip}')
+        if not isinstance(self.pad, int) or self.pad < 0:
+            raise ConfigError(f'pad must be a whole number of pixels, not negative, got {self.pad}')
+        self.erase = None if self.erase is None else _policy(ErasingPolicy, 'erase', self.erase)
+        self.jitter = None if self.jitter is None else _policy(JitterPolicy, 'jitter', self.jitter)
         self.views = {
-            Modality.RGB.value: _check_views('visible_views', visible_views),
-            Modality.IR.value: _check_views('infrared_views', infrared_views),
+            Modality.RGB.value: _check_views('visible_views', self.visible_views),
+            Modality.IR.value: _check_views('infrared_views', self.infrared_views),
         }
-        self.per_frame = per_frame
-        self.exchange_before_normalize = exchange_before_normalize
 
     def __call__(
         self,
@@ -291,10 +275,7 @@ def _to(array: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(array).to(device, non_blocking=True)
 
 
-Policy = TypeVar('Policy', ErasingPolicy, JitterPolicy)
-
-
-def _policy(kind: type[Policy], name: str, keywords: dict[str, Any]) -> Policy:
+def _policy(kind: type, name: str, keywords: dict[str, Any]) -> Any:
     known = [field.name for field in fields(kind)]
     unknown = sorted(set(keywords) - set(known))
     if unknown:

@@ -21,9 +21,6 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         std: Standard deviation of each channel, in [0, 1] units (CLIP: 0.26862954, 0.26130258, 0.27577711).
         augmentation: Config of a ``TrackletAugmentation`` (``type`` is optional), or None.
         non_blocking: Whether copies to the device may overlap with computation.
-
-    Raises:
-        ConfigError: If ``mean`` or ``std`` is not in [0, 1] units.
     """
 
     mean: Tensor
@@ -59,10 +56,6 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         ``data`` holds ``inputs``, uint8 (N, T, 3, H, W) or a list of N uint8 tensors (T, 3, H, W), and
         ``data_samples``, N data samples (optional without augmentation). In the result, ``inputs`` is normalized
         float32 (N', T, 3, H, W), where N' counts the views.
-
-        Raises:
-            TypeError: If the frames are not uint8.
-            ValueError: If the tracklets of the batch differ in size.
         """
         inputs = data['inputs']
         shapes = sorted({tuple(frames.shape) for frames in inputs})

@@ -16,7 +16,6 @@ def _dot(a, b):
 
 @compiled()
 def _grown(array, needed):
-    """Copy ``array`` into a larger array with room for at least ``needed`` entries."""
     larger = np.empty(max(needed, 2 * len(array)), array.dtype)
     larger[: len(array)] = array
     return larger

@@ -19,15 +19,11 @@ def exact_neighbors(
 ) -> tuple[Tensor, Tensor]:
     """Find the ``k`` gallery rows with the largest inner product for each query, without an N x M array.
 
-    Args:
-        queries: Float (N, D).
-        gallery: Float (M, D), same dtype and device.
-        k: Number of neighbors, at most M.
-        self_first: The queries are the gallery, and row i comes first with infinite similarity.
-        coarse: Dtype in which ``k + COARSE_MARGIN`` candidates are found before they are scored; None scores all.
+    Queries are float (N, D), the gallery (M, D) of the same dtype and device, and ``k`` is at most M. With
+    ``self_first``, the queries are the gallery, and row i comes first with infinite similarity. ``coarse`` is a dtype
+    in which ``k + COARSE_MARGIN`` candidates are found before they are scored; None scores all.
 
-    Returns:
-        ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
+    Returns ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
     """
     if coarse is not None and k + COARSE_MARGIN < len(gallery):
         rough = gallery.to(coarse)

@@ -29,12 +29,8 @@ def jaccard_distance(
         k2: Number of rows averaged in the query expansion, 1 for none. Clipped to ``k1``.
         max_distance: Pairs farther apart are not stored. A value of 1 or more stores all N x N pairs.
 
-    Returns:
-        float32 (N, N) in [0, 1], symmetric, with sorted indices. It stores exactly the pairs with a distance of at most
-        ``max_distance``, including the zeros of the diagonal.
-
-    Raises:
-        ValueError: If features are not finite or a parameter is out of range.
+    Returns float32 (N, N) in [0, 1], symmetric, with sorted indices. It stores exactly the pairs with a distance of at
+    most ``max_distance``, including the zeros of the diagonal.
     """
     if k1 < 1 or k2 < 1 or max_distance < 0:
         raise ValueError(
@@ -47,8 +43,7 @@ def jaccard_distance(
 def nearest_tracklets(features: Features, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Find the ``k`` (clipped to N) nearest tracklets of each by cosine similarity, the tracklet itself first.
 
-    Returns:
-        float32 (N, D), the normalized features, and int32 (N, k): arguments of :func:`jaccard_of_neighbors`.
+    Returns float32 (N, D), the normalized features, and int32 (N, k): arguments of :func:`jaccard_of_neighbors`.
     """
     features = normalized_rows(as_feature_matrix(features, 'features'))
     rank = nearest_by_inner_product(features, features, min(k, len(features)), self_first=True)[1]
@@ -92,7 +87,6 @@ def _encode(features: np.ndarray, rank: np.ndarray, k1: int) -> scipy.sparse.csr
 
 
 def _expand_queries(encodings: scipy.sparse.csr_array, rank: np.ndarray) -> scipy.sparse.csr_array:
-    """Average the encodings of each row's nearest tracklets, with ``rank`` int32 (N, k2)."""
     num, k2 = rank.shape
     indptr = np.arange(num + 1, dtype=np.int32) * k2
     chooser = scipy.sparse.csr_array((np.ones(rank.size, dtype=np.float32), rank.ravel(), indptr), shape=(num, num))
@@ -103,7 +97,6 @@ def _expand_queries(encodings: scipy.sparse.csr_array, rank: np.ndarray) -> scip
 
 
 def _close_pairs(encodings: scipy.sparse.csr_array, max_distance: float, num_rows: int) -> scipy.sparse.csr_array:
-    """Compute the distances from the first ``num_rows`` rows of V to all rows with enough overlap."""
     arrays = []
     for matrix in (encodings, encodings.tocsc()):
         arrays += [matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data]
@@ -112,7 +105,6 @@ def _close_pairs(encodings: scipy.sparse.csr_array, max_distance: float, num_row
 
 
 def _stacked(blocks: list[tuple], num_columns: int) -> scipy.sparse.csr_array:
-    """Stack ``(lengths, indices, data)`` of consecutive row blocks."""
     lengths, indices, data = (np.concatenate(part) for part in zip(*blocks, strict=True))
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     # scikit-learn expects 32-bit indices if they can hold the number of pairs.

@@ -24,11 +24,7 @@ def knn(queries: Features, gallery: Features, k: int) -> tuple[Tensor, Tensor]:
         gallery: Float (M, D).
         k: Number of neighbors, at least 1. Clipped to M with a warning.
 
-    Returns:
-        ``similarity`` float (N, k) in [-1, 1], descending, and ``index`` int64 (N, k) into the gallery.
-
-    Raises:
-        ValueError: If a matrix contains NaN or infinite values, or the shapes do not match.
+    Returns ``similarity`` float (N, k) in [-1, 1], descending, and ``index`` int64 (N, k) into the gallery.
     """
     queries = normalized_rows(as_feature_matrix(queries, 'queries'))
     gallery = normalized_rows(as_feature_matrix(gallery, 'gallery'))
@@ -61,12 +57,7 @@ def clipped(k: int, num_rows: int, name: str = 'k') -> int:
 
 
 def as_feature_matrix(features: Features, name: str) -> Tensor:
-    """Return a numeric (N, D) matrix as a detached tensor on its device, float64 if it was, otherwise float32.
-
-    Raises:
-        TypeError: If it is neither a tensor nor an array.
-        ValueError: If it is not a matrix or some rows are not finite.
-    """
+    """Return a numeric (N, D) matrix as a detached tensor on its device, float64 if it was, otherwise float32."""
     if isinstance(features, np.ndarray):
         features = torch.from_numpy(np.ascontiguousarray(features))
     if not isinstance(features, Tensor):
@@ -76,10 +67,7 @@ def as_feature_matrix(features: Features, name: str) -> Tensor:
     features = features.detach() if features.dtype == torch.float64 else features.detach().float()
     broken = int((~torch.isfinite(features).all(dim=1)).sum())
     if broken:
-        raise ValueError(
-            f'{broken} of {len(features)} rows of {name} hold NaN or infinite values; '
-            'check the model that produced these features'
-        )
+        raise ValueError(f'{broken} of {len(features)} rows of {name} hold NaN or infinite values; check the model')
     return features
 
 

@@ -24,28 +24,16 @@ class NeighborSearch:
     """Settings of the neighbor search.
 
     Results are reproducible: faiss trains from a fixed seed, and graphs are built by a single thread.
-
-    Attributes:
-        index: faiss index-factory string, such as ``'IVF1024,Flat'``, for a search on the CPU. None searches exactly.
-        parameters: Search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``.
-        smallest: Smaller galleries are searched exactly.
-        lowest_recall: A measured recall below this value triggers a warning.
-
-    Raises:
-        ConfigError: If a value is out of range.
     """
 
-    index: str | None = None
-    parameters: str = ''
-    smallest: int = 10_000
-    lowest_recall: float = 0.9
+    index: str | None = None  #: faiss index-factory string, such as ``'IVF1024,Flat'`` (CPU); None searches exactly
+    parameters: str = ''  #: search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``
+    smallest: int = 10_000  #: smaller galleries are searched exactly
+    lowest_recall: float = 0.9  #: a measured recall below this value triggers a warning
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, str | None) or not isinstance(self.parameters, str):
-            raise ConfigError(
-                "neighbor search: index must be a faiss string such as 'IVF1024,Flat', or None, and parameters a "
-                f"string such as 'nprobe=64'; got {self.index!r} and {self.parameters!r}"
-            )
+            raise ConfigError(f'neighbor search: index must be a faiss string or None, parameters one too, got {self}')
         if self.parameters and self.index is None:
             raise ConfigError('neighbor search: parameters need an index')
         if self.smallest < 0 or not 0 <= self.lowest_recall <= 1:
@@ -60,8 +48,7 @@ class NeighborSearch:
         message = f'neighbor search {self.index}: recall@{k} {recall:.3f} on sampled queries'
         print_log(message, logger='current')
         if recall < self.lowest_recall:
-            advice = "increase nprobe or efSearch in neighbor_search's parameters"
-            warnings.warn(f'{message}, below {self.lowest_recall}; {advice}', stacklevel=2)
+            warnings.warn(f'{message}, below {self.lowest_recall}; increase nprobe or efSearch', stacklevel=2)
         return similarity, found
 
     def is_exact(self, num_gallery: int) -> bool:
@@ -69,7 +56,6 @@ class NeighborSearch:
         return self.index is None or num_gallery < max(self.smallest, 1)
 
     def _approximate(self, queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple[Tensor, Tensor]:
-        """Let faiss find candidates, and keep the best by their exact scores."""
         wanted = min(len(gallery), max(k + 1, CANDIDATES_PER_NEIGHBOR * k))
         index = self._built(_as_numpy(gallery))
         candidates = torch.from_numpy(index.search(_as_numpy(queries), wanted)[1]).to(queries.device)
@@ -83,13 +69,10 @@ class NeighborSearch:
         return similarity, found
 
     def _built(self, gallery: np.ndarray) -> Any:
-        """Build the faiss index over the rows of float32 (M, D)."""
         try:
             import faiss
         except ImportError:
-            raise ConfigError(
-                f"neighbor search '{self.index}' needs faiss: pip install faiss-cpu, or remove index"
-            ) from None
+            raise ConfigError(f"neighbor search '{self.index}' needs faiss: pip install faiss-cpu") from None
         threads = faiss.omp_get_max_threads()
         try:
             index = faiss.index_factory(gallery.shape[1], str(self.index), faiss.METRIC_INNER_PRODUCT)
@@ -100,11 +83,9 @@ class NeighborSearch:
             if self.parameters:
                 faiss.ParameterSpace().set_index_parameters(index, self.parameters)  # type: ignore[arg-type]
         except RuntimeError as error:
+            what = f"index='{self.index}', parameters='{self.parameters}' for {len(gallery)} rows of {gallery.shape[1]}"
             reason = ' '.join(str(error).split())
-            raise ConfigError(
-                f"neighbor search: faiss cannot use index='{self.index}' and parameters='{self.parameters}' for "
-                f'{len(gallery)} rows of {gallery.shape[1]} dimensions: {reason}'
-            ) from error
+            raise ConfigError(f'neighbor search: faiss cannot use {what} dimensions: {reason}') from error
         finally:
             faiss.omp_set_num_threads(threads)
         return index

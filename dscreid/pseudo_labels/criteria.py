@@ -77,13 +77,10 @@ class StaticDynamicAgreement(Criterion):
         """Return values in [-0.5, 1]; nothing without a clustering, or if one half forms no cluster."""
         if judged.clustering is None:
             return {}
-        static, dynamic = (
-            [TrackletFeatures(static=half, dynamic=half) for half in pair]  # the clustering concatenates both
-            for pair in (
-                (judged.visible.static, judged.infrared.static),
-                (judged.visible.dynamic, judged.infrared.dynamic),
-            )
-        )
+        sides = judged.visible, judged.infrared
+        # the clustering concatenates both halves
+        static = [TrackletFeatures(side.static, side.static) for side in sides]
+        dynamic = [TrackletFeatures(side.dynamic, side.dynamic) for side in sides]
         try:
             first, second = judged.clustering(*static), judged.clustering(*dynamic)
         except LabelingError:
@@ -132,8 +129,7 @@ LABEL_FREE_CRITERIA = tuple(CRITERIA.module_dict)
 def label_free_criteria(judged: JudgedRound, criteria: Mapping[str, Criterion]) -> dict[str, float]:
     """Compute criteria, given by name, for one round of labeling, omitting undefined values.
 
-    Returns:
-        Means by name, if both modalities have the value, and values by the names with ``_rgb`` and ``_ir``.
+    Returns means by name, if both modalities have the value, and values by the names with ``_rgb`` and ``_ir``.
     """
     values = {}
     for name, criterion in criteria.items():

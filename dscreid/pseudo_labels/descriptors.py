@@ -57,17 +57,10 @@ def proxy_affinities(
     If the group of a proxy is its camera, this is the descriptor of the inter-camera phase of GUR. Unlike in the
     released code, the slices match the cameras from the second visible camera on.
 
-    Args:
-        features: Float (N, D). Rows of both matrices are L2-normalized internally.
-        proxies: Float (C, D), at least one row.
-        groups: int64 (C,), group of each proxy, in any order. None puts all proxies in one group.
-        scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05.
+    Rows of float (N, D) features and (C, D) proxies are L2-normalized internally. ``groups``, int64 (C,), is the group
+    of each proxy (None: all in one), ``scale`` the reciprocal of the loss temperature of 0.05.
 
-    Returns:
-        Float (N, C) on the device of the features. In each row, the entries of a group sum to 1.
-
-    Raises:
-        ValueError: If features are not finite.
+    Returns float (N, C) on the device of the features. In each row, the entries of a group sum to 1.
     """
     features = normalized_rows(as_feature_matrix(features, 'features'))
     proxies = normalized_rows(as_feature_matrix(proxies, 'proxies')).to(features)

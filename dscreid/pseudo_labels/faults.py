@@ -12,27 +12,15 @@ from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 
 @dataclass(frozen=True)
 class LabelLimits:
-    """Limits beyond which a round of labeling counts as failed.
+    """Limits beyond which a round of labeling counts as failed."""
 
-    Attributes:
-        min_clusters: Minimum number of clusters of a modality, at least 1.
-        max_cluster_share: Maximum number of clusters per tracklet of a modality, in (0, 1].
-        max_cosine: Maximum mean cosine similarity between two tracklets of a modality, in (0, 1].
-
-    Raises:
-        ConfigError: If a value is out of range.
-    """
-
-    min_clusters: int = 2
-    max_cluster_share: float = 0.5
-    max_cosine: float = 0.99
+    min_clusters: int = 2  #: minimum number of clusters of a modality, at least 1
+    max_cluster_share: float = 0.5  #: maximum number of clusters per tracklet of a modality, in (0, 1]
+    max_cosine: float = 0.99  #: maximum mean cosine similarity between two tracklets of a modality, in (0, 1]
 
     def __post_init__(self) -> None:
         if self.min_clusters < 1 or not 0 < self.max_cluster_share <= 1 or not 0 < self.max_cosine <= 1:
-            raise ConfigError(
-                'limits of pseudo labels: needs min_clusters >= 1, max_cluster_share in (0, 1] and max_cosine in '
-                f'(0, 1], got {self.min_clusters}, {self.max_cluster_share} and {self.max_cosine}'
-            )
+            raise ConfigError(f'limits of pseudo labels: needs min_clusters >= 1 and others in (0, 1], got {self}')
 
 
 _LIMITS = LabelLimits()

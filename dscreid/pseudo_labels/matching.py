@@ -1,4 +1,6 @@
-"""Matching of clusters across modalities, by votes of tracklet pairs or by assignment of centers."""
+"""Matching across modalities: by votes of tracklet pairs, assignment of cluster centers, or optimal transport."""
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,19 +23,11 @@ def count_votes(
     With :func:`greedy_matches`, this is the cross-modality aggregation of ADCA (Yang et al., "Augmented
     Dual-Contrastive Aggregation Learning for Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022).
 
-    Args:
-        visible: Float (Nv, D), rows L2-normalized internally.
-        infrared: Float (Nt, D), rows L2-normalized internally.
-        visible_labels: int64 (Nv,), -1 = outlier. Outliers do not vote.
-        infrared_labels: int64 (Nt,), -1 = outlier.
-        threshold: Smallest cosine similarity that counts.
+    Features are float (Nv, D) and (Nt, D), L2-normalized internally, labels int64 (Nv,) and (Nt,); outliers (-1) do not
+    vote. ``threshold`` is the smallest cosine similarity that counts.
 
-    Returns:
-        int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of pairs of labeled tracklets that
-        count.
-
-    Raises:
-        ValueError: If features are not finite.
+    Returns int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of pairs of labeled tracklets that
+    count.
     """
     rgb, rgb_labels = _labeled_rows(visible, visible_labels, 'visible')
     ir, ir_labels = _labeled_rows(infrared, infrared_labels, 'infrared')
@@ -77,14 +71,9 @@ def match_clusters_progressively(
         visible_centers: Float (Cv, D), at least one row. Rows of both are L2-normalized internally.
         infrared_centers: Float (Ct, D), at least one row.
         passes: Maximum number of assignments, 2 in the released code. None repeats until all clusters are matched.
-        mirror: Whether the infrared side may have more clusters. If False, no partners are returned in that case, as in
-            the authors' code for SYSU-MM01.
+        mirror: If False, there are no partners if the infrared side is larger, as in the authors' code for SYSU-MM01.
 
-    Returns:
-        ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster, -1 = none.
-
-    Raises:
-        ValueError: If a side has no center or centers are not finite.
+    Returns ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster, -1 = none.
     """
     visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
     infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
@@ -97,6 +86,73 @@ def match_clusters_progressively(
         return np.full(cost.shape[0], -1, np.int64), np.full(cost.shape[1], -1, np.int64)
     ir_to_rgb, rgb_to_ir = _match_larger_side(cost.T, passes)
     return rgb_to_ir, ir_to_rgb
+
+
+def transport_labels(
+    features: Features, centers: Features, center_masses: np.ndarray | None = None, **settings: Any
+) -> tuple[np.ndarray, bool]:
+    """Label each tracklet by the cluster that receives most of its mass in an entropic transport plan.
+
+    A RECONSTRUCTION of DOTLA (Cheng et al., ACM MM 2023), of which only summaries were available. Cost, marginals,
+    sharpness and stopping rule follow a later release of the same group (He et al., arXiv:2402.00672).
+
+    The cost is the squared Euclidean distance between a tracklet and a center. All tracklets have the same mass.
+
+    Float (N, D) features are L2-normalized internally; centers (C, D) of the other modality are used as given
+    (unnormalized means in that release). ``center_masses``, positive (C,), are normalized to sum to 1; None gives all
+    clusters the same share. ``settings`` are those of :func:`sinkhorn`.
+
+    Returns int64 (N,) in [0, C), with ties broken by the smaller cluster, and whether the iteration converged.
+    """
+    features = normalized_rows(as_feature_matrix(features, 'features')).cpu()
+    centers = as_feature_matrix(centers, 'centers').cpu()
+    if not len(features):
+        return np.empty(0, np.int64), True
+    masses = torch.ones(len(centers)) if center_masses is None else torch.as_tensor(center_masses)
+    cost = (features**2).sum(1)[:, None] + (centers**2).sum(1) - 2 * features @ centers.T
+    senders = torch.full((len(features),), 1 / len(features))
+    log_plan, converged = sinkhorn(cost, senders, masses / masses.sum(), **settings)
+    return log_plan.argmax(dim=1).numpy(), converged
+
+
+def sinkhorn(
+    cost: Tensor,
+    row_masses: Tensor,
+    column_masses: Tensor,
+    sharpness: float = 25.0,
+    tolerance: float = 0.1,
+    max_steps: int = 500,
+    check_every: int = 10,
+) -> tuple[Tensor, bool]:
+    """Entropic optimal transport (Cuturi, "Sinkhorn Distances", NeurIPS 2013), in the log domain.
+
+    Minimizes <P, cost> - H(P) / sharpness over plans P with the given marginals.
+
+    Args:
+        cost: Float (N, C), finite.
+        row_masses: Positive (N,).
+        column_masses: Positive (C,), with the same sum.
+        sharpness: Positive.
+        tolerance: Stop once the sum of abs(b / b_new - 1) is at most this value, where b is the scaling of the columns.
+        max_steps: Maximum number of steps, at least 1, each of which scales the rows, then the columns.
+        check_every: Number of steps between convergence tests.
+
+    Returns ``log_plan`` (N, C), whose columns sum to ``column_masses`` and rows about to ``row_masses``, and whether
+    the tolerance was reached.
+    """
+    log_kernel = -sharpness * cost
+    log_rows, log_columns = row_masses.to(cost).log(), column_masses.to(cost).log()
+    columns = torch.zeros_like(log_columns)
+    converged = False
+    for step in range(1, max_steps + 1):
+        rows = log_rows - torch.logsumexp(log_kernel + columns, dim=1)
+        previous = columns
+        columns = log_columns - torch.logsumexp(log_kernel + rows[:, None], dim=0)
+        if step % check_every == 0:
+            converged = bool((torch.exp(previous - columns) - 1).abs().sum() <= tolerance)
+        if converged:
+            break
+    return log_kernel + rows[:, None] + columns, converged
 
 
 def _match_larger_side(cost: np.ndarray, passes: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +170,6 @@ def _match_larger_side(cost: np.ndarray, passes: int | None) -> tuple[np.ndarray
 
 
 def _labeled_rows(features: Features, labels: np.ndarray, name: str) -> tuple[Tensor, Tensor]:
-    """L2-normalized rows and int64 labels of all non-outliers, on the device of the features."""
     rows = normalized_rows(as_feature_matrix(features, name))
     numbers = torch.from_numpy(np.asarray(labels, np.int64)).to(rows.device)
     return rows[numbers >= 0], numbers[numbers >= 0]

@@ -41,13 +41,9 @@ def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
 def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) -> csr_array:
     """Mix hard labels with the labels of neighbors: q = balance * onehot(y) + (1 - balance) * r.
 
-    Args:
-        labels: int64 (N,) in [-1, C).
-        shares: csr (N, C), rows that sum to 1 or are empty.
-        balance: Share of the hard label, in [0, 1].
+    Labels are int64 (N,) in [-1, C); rows of ``shares``, csr (N, C), sum to 1 or are empty; ``balance`` is in [0, 1].
 
-    Returns:
-        float32 csr (N, C). Rows sum to 1, with only the hard label if the row of ``shares`` is empty; empty for -1.
+    Returns float32 csr (N, C). Rows sum to 1, with only the hard label if the row of ``shares`` is empty; empty for -1.
     """
     labeled = np.flatnonzero(labels >= 0)
     informed = np.diff(shares.indptr) > 0
@@ -63,13 +59,9 @@ def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) ->
 def confidence_weights(labels: np.ndarray, shares: csr_array, sharpness: float = 10.0) -> np.ndarray:
     """Compute how far the neighbors confirm a label: w = exp(-sharpness * (1 - r_y)^2).
 
-    Args:
-        labels: int64 (N,) in [-1, C).
-        shares: csr (N, C) without duplicates, rows that sum to 1 or are empty.
-        sharpness: Not negative ("coe" in the released code).
+    Labels and shares (without duplicates) are those of :func:`soft_targets`; ``sharpness`` is "coe" in released code.
 
-    Returns:
-        float32 (N,) in [0, 1]. 0 for label -1 and for empty rows of ``shares``.
+    Returns float32 (N,) in [0, 1]. 0 for label -1 and for empty rows of ``shares``.
     """
     rows = _row_of(shares)
     own = shares.indices == labels[rows]
@@ -88,7 +80,6 @@ def _label_counts(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
 
 
 def _sum_to_one(rows: csr_array) -> csr_array:
-    """Divide each row by its sum, in place."""
     sums = np.bincount(_row_of(rows), weights=rows.data, minlength=rows.shape[0])
     rows.data /= sums[_row_of(rows)]
     return rows

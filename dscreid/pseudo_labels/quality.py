@@ -20,10 +20,9 @@ def quiet_score(score: Callable[[np.ndarray, np.ndarray], float], first: np.ndar
 def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
     """Compare int (N,) pseudo labels of one modality, -1 = outlier, with the true person ids of its labeled tracklets.
 
-    Returns:
-        ``ari``, adjusted Rand index in [-0.5, 1] (Hubert and Arabie, 1985). ``nmi``, normalized mutual information in
-        [0, 1] (arithmetic mean). ``purity``, share of tracklets whose identity is the most frequent one of their
-        cluster. ``labelled``, share of tracklets that are not outliers; if it is 0, the first three are NaN.
+    Returns ``ari``, adjusted Rand index in [-0.5, 1] (Hubert and Arabie, 1985). ``nmi``, normalized mutual information
+    in [0, 1] (arithmetic mean). ``purity``, share of tracklets whose identity is the most frequent one of their
+    cluster. ``labelled``, share of tracklets that are not outliers; if it is 0, the first three are NaN.
     """
     kept = labels >= 0
     if not kept.any():
@@ -77,8 +76,7 @@ def label_statistics(labels: PseudoLabels) -> dict[str, float]:
 def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> dict[str, float]:
     """Compare labels with the true person ids, int (Nv,) and (Nt,), omitting undefined values.
 
-    Returns:
-        ``ari``, ``nmi`` and ``purity`` of :func:`quality`, with ``rgb_`` and ``ir_``, and ``cross_modal_accuracy``.
+    Returns ``ari``, ``nmi`` and ``purity`` of :func:`quality`, with ``rgb_`` and ``ir_``, and ``cross_modal_accuracy``.
     """
     figures: dict[str, float] = {}
     for modality, pids in ((Modality.RGB, rgb_pids), (Modality.IR, ir_pids)):
@@ -97,5 +95,4 @@ def _majority_pids(labels: np.ndarray, pids: np.ndarray) -> dict[int, int]:
 
 
 def _share_named(labels: np.ndarray, pids: np.ndarray, names: dict[int, int]) -> float:
-    """Share of tracklets whose person id is the one that their label denotes."""
     return float(np.mean([names.get(label) == pid for label, pid in zip(labels, pids, strict=True)]))

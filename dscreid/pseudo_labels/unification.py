@@ -46,12 +46,8 @@ def unify_labels(
         min_votes: Votes that a winner needs; with fewer, the tracklet gets -1. Default: 1, or 0 with ``outliers_vote``.
         return_votes: Whether to also return the votes of each winner (0 if the tracklet has no label).
 
-    Returns:
-        int64 (Nv,), infrared labels, -1 = none: a numpy array, or a CPU tensor if ``infrared_labels`` is one. With
-        ``return_votes``, a pair of labels and votes.
-
-    Raises:
-        ValueError: If shapes do not match, features are not finite, or a label is below -1.
+    Returns int64 (Nv,), infrared labels, -1 = none: a numpy array, or a CPU tensor if ``infrared_labels`` is one. With
+    ``return_votes``, a pair of labels and votes.
 
     Example:
         Both halves of the visible tracklet are nearest to the two infrared tracklets of cluster 1:
@@ -108,11 +104,7 @@ def correct_labels(
         dynamic_weight: lambda_dy, not negative. The weights must not both be 0.
         outliers_vote: Whether -1 is a class that can win, as in the code of SDCL. Otherwise, outliers cast no vote.
 
-    Returns:
-        int64 (N,), -1 = outlier: a numpy array, or a CPU tensor if ``labels`` is one.
-
-    Raises:
-        ValueError: If shapes do not match, features are not finite, or a parameter is out of range.
+    Returns int64 (N,), -1 = outlier: a numpy array, or a CPU tensor if ``labels`` is one.
     """
     own = _as_labels(labels, len(static), 'labels')
     check_correction(topk, static_weight, dynamic_weight)
@@ -131,16 +123,8 @@ def votes_needed(epoch: int, topk: int, start: int | float, end: int | float, ep
 
     It changes linearly from ``start`` to ``end``, rounded up: many votes at first, fewer as the model improves.
 
-    Args:
-        epoch: Zero-based epoch.
-        topk: Number of votes cast, at least 1.
-        start: Votes until ``begin``. An int is a number of votes, a float in (0, 1] a share of ``topk``.
-        end: Votes from ``begin + epochs`` on, given like ``start``.
-        epochs: Length of the transition in epochs, at least 1.
-        begin: Zero-based epoch in which the transition begins.
-
-    Raises:
-        ValueError: If a value is out of range.
+    ``start`` holds until epoch ``begin``, ``end`` from ``begin + epochs`` on (epochs from 0): an int is a number of
+    votes, a float in (0, 1] a share of the ``topk`` votes cast.
     """
     if topk < 1 or epochs < 1 or begin < 0:
         raise ValueError(f'topk and epochs must be at least 1 and begin not negative, got {topk}, {epochs} and {begin}')
@@ -171,11 +155,7 @@ def vote_across(
         outliers_vote: Whether -1 is a class that can win, as in the released code. Otherwise, outliers keep their
             places among the nearest but cast no vote.
 
-    Returns:
-        int64 (Nv,), infrared labels. -1 if -1 won or there was no vote. Ties go to the smallest label.
-
-    Raises:
-        ValueError: If shapes do not match or features are not finite.
+    Returns int64 (Nv,), infrared labels. -1 if -1 won or there was no vote. Ties go to the smallest label.
     """
     queries = normalized_rows(as_feature_matrix(visible, 'visible'))
     gallery = normalized_rows(as_feature_matrix(infrared, 'infrared'))
@@ -189,17 +169,10 @@ def vote_across(
 def smooth_labels(features: Features, labels: np.ndarray, topk: int = 20, outliers_vote: bool = True) -> np.ndarray:
     """Replace each label by the most frequent one among the nearest tracklets of the same modality (GUR).
 
-    Args:
-        features: Float (N, D). Rows are L2-normalized internally.
-        labels: int64 (N,), >= -1, -1 = outlier.
-        topk: Number of neighbors, the first of which is the tracklet itself. Clipped to N.
-        outliers_vote: Whether -1 is a class that can win, as in the released code.
+    Features are float (N, D), L2-normalized internally, labels int64 (N,). The first of the ``topk`` neighbors (clipped
+    to N) is the tracklet itself. ``outliers_vote``: whether -1 can win, as in the released code.
 
-    Returns:
-        int64 (N,). Ties go to the smallest label, unlike those of :func:`correct_labels`.
-
-    Raises:
-        ValueError: If shapes do not match or features are not finite.
+    Returns int64 (N,). Ties go to the smallest label, unlike those of :func:`correct_labels`.
     """
     rows = normalized_rows(as_feature_matrix(features, 'features'))
     own = _as_labels(labels, len(rows), 'labels')
@@ -218,10 +191,8 @@ def check_correction(
     """Check the parameters of :func:`correct_labels`; raises ValueError or TypeError."""
     lowest, total = min(static_weight, dynamic_weight), static_weight + dynamic_weight
     if index(topk) < 1 or lowest < 0 or total == 0 or not isfinite(total):
-        raise ValueError(
-            'topk must be >= 1 and the weights >= 0, not both 0; '
-            f'got topk={topk}, static_weight={static_weight}, dynamic_weight={dynamic_weight}'
-        )
+        given = f'{topk}, {static_weight} and {dynamic_weight}'
+        raise ValueError(f'topk must be >= 1, static_weight and dynamic_weight >= 0 and not both 0, got {given}')
 
 
 def _winners(votes: Tensor, outliers_vote: bool, weights: Tensor | None = None, own: Tensor | None = None) -> Tensor:
@@ -246,10 +217,8 @@ def _as_labels(labels: Labels, num: int, name: str) -> Tensor:
     """Check integer labels (num,), >= -1, and return them as an int64 CPU tensor."""
     tensor = torch.as_tensor(labels).detach().cpu()
     if tensor.shape != (num,) or tensor.is_floating_point() or (num and int(tensor.min()) < -1):
-        raise ValueError(
-            f'{name} must be {num} integers >= -1 (-1 = outlier), one per feature row, got {tensor.dtype} of shape '
-            f'{tuple(tensor.shape)}'
-        )
+        found = f'{tensor.dtype} of shape {tuple(tensor.shape)}'
+        raise ValueError(f'{name} must be {num} integers >= -1 (-1 = outlier), one per feature row, got {found}')
     return tensor.long()
 
 
@@ -262,6 +231,4 @@ def _votes(value: int | float, topk: int, name: str) -> float:
         return value
     if isinstance(value, float) and 0 < value <= 1:
         return value * topk
-    raise ValueError(
-        f'{name} must be a number of votes (an int of at least 1) or a share of topk (a float in (0, 1]), got {value!r}'
-    )
+    raise ValueError(f'{name} must be an int of at least 1 (votes) or a float in (0, 1] (share of topk), got {value!r}')

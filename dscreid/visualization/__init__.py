@@ -11,22 +11,11 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'figures': ['check_picture_name', 'figure_uri', 'save_figure'],
         'pictures': ['TrackletPictures'],
         'prompt_attention': ['AttendedTracklet', 'choose_pair', 'compute_prompt_attention', 'draw_prompt_attention'],
-        'report': ['ReportPicture', 'collect_environment', 'format_duration', 'report_html', 'write_report'],
+        'report': ['ReportPicture', 'collect_environment', 'report_html', 'write_report'],
         'results': ['PAPER_FOOTNOTE', 'PaperResult', 'ReportRun', 'format_results_table', 'paper_table'],
-        'retrieval': [
-            'RetrievalExample',
-            'RetrievalGallery',
-            'draw_retrieval',
-            'instructive_query',
-            'retrieval_examples',
-        ],
+        'retrieval': ['RetrievalExample', 'RetrievalGallery', 'draw_retrieval', 'retrieval_examples'],
         'sources': [
-            'WorkDir',
-            'build_test_dataset',
-            'check_features_belong',
-            'find_work_dirs',
-            'load_run',
-            'protocol_of',
+            'WorkDir', 'build_test_dataset', 'check_features_belong', 'find_work_dirs', 'load_run', 'protocol_of',
         ],
     },
-)
+)  # fmt: skip

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dscreid.visualization.figures import MUTED, figure_uri, styled
-from dscreid.visualization.page import Table
 
 #: Colors that can be read on a white and on a dark page.
 COLORS = ('#2f74d8', '#d0661a', '#1b9355', '#9a54cc', '#1493a8', '#cc3d72', '#808f1f', '#78838f')
@@ -40,14 +39,13 @@ class Rule(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A chart from :func:`line_chart`, or '', with title, text alternative, legend, captions and table of values."""
+    """A chart from :func:`line_chart`, or '', with title, text alternative, legend and captions."""
 
     title: str
     chart: str = ''
     description: str = ''
     legend: Sequence[Series | Rule] = ()
     captions: Sequence[str] = ()
-    values: Table | None = None
 
 
 def format_number(value: float) -> str:
@@ -100,7 +98,6 @@ def line_chart(
 
 
 def _style_axes(axes: Axes, x_label: str, y_ticks: bool, *, whole: bool) -> None:
-    """Style the grid, tick labels and base line; ``whole`` leaves out fractional ticks of the x axis."""
     axes.spines[['left', 'right', 'top']].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))

@@ -12,7 +12,6 @@ import numpy as np
 from dscreid.errors import CheckpointError
 from dscreid.utils.records import is_number
 from dscreid.visualization.charts import COLORS, Card, Rule, Series, format_number, line_chart
-from dscreid.visualization.page import Table, plain_table
 from dscreid.visualization.results import direction_name
 
 #: Largest value that is drawn (float32 maximum); beyond 1e300, the float64 arithmetic of charts overflows.
@@ -71,8 +70,7 @@ _FIGURES = (
 def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
     """Read a run's ``scalars.json`` files in the order of writing; the last value of a repeated step counts.
 
-    Raises:
-        CheckpointError: If a file is missing or a line is not a JSON object.
+    Raises CheckpointError if a file is missing or a line is not a JSON object.
     """
     records = [record for path in paths for record in _read_lines(Path(path))]
     return make_scalars(records, identities=identities)
@@ -97,27 +95,21 @@ def make_scalars(records: Sequence[Mapping[str, Any]], identities: int | None = 
 
 
 def _read_lines(path: Path) -> list[dict]:
+    records: list[dict] = []
+    place = str(path)
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else 'it is not a text file'
-        raise CheckpointError(f'{path} cannot be read ({reason}); name a scalars.json of a run.') from error
-    records = []
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line) if line.strip() else {}
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict):
-            raise CheckpointError(
-                f'{path}:{number} is not a JSON object; name a complete scalars.json that training wrote.'
-            )
-        records.append(record)
+        for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+            place = f'{path}:{number}'
+            records.append(json.loads(line) if line.strip() else {})
+            if not isinstance(records[-1], dict):
+                raise ValueError('no JSON object')
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise CheckpointError(f'{place} cannot be read ({reason}); name a complete scalars.json of a run.') from error
     return records
 
 
 def _position(key: str, record: Mapping[str, Any]) -> float | None:
-    """Return the x position of a value: iterations for losses and rates, otherwise epochs if they are known."""
     within_epoch = re.fullmatch(_ITERATION_KEYS, key, re.DOTALL)
     order = ('iter', 'step', 'epoch') if within_epoch else ('epoch', 'step', 'iter')
     places = (record.get(name) for name in order)
@@ -137,67 +129,40 @@ def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
         keys = sorted((key for key in logged if re.fullmatch(figure.keys, key, re.DOTALL)), key=_rgb_first)
         if len(runs) == 1 and keys:
             (scalars,) = runs.values()
-            lines = [Series(_label(key), *scalars.series[key], **_style(key, at)) for at, key in enumerate(keys)]
+            lines = [Series(_label(key), *scalars.series[key], **_style(at)) for at, key in enumerate(keys)]
             cards.append(_card(figure, figure.title, lines, identities))
         for key in keys if len(runs) > 1 else ():
             title = figure.title if len(keys) == 1 else f'{figure.title}: {_label(key)}'
             named = [(name, one.series[key], at) for at, (name, one) in enumerate(runs.items()) if key in one.series]
-            lines = [Series(name, *points, **_cycled(at)) for name, points, at in named]
+            lines = [Series(name, *points, **_style(at)) for name, points, at in named]
             cards.append(_card(figure, title, lines, identities))
-    return sorted(cards, key=lambda card: not card.chart)  # single values after the charts
+    return cards
 
 
 def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int | None) -> Card:
-    """Make a card with legend, chart and captions, or with values as text if no line has more than one point."""
     captions = [figure.caption] if figure.caption else []
-    drawn, points = [], []
+    drawn, ends = [], []
     for line in (line._replace(y=figure.factor * line.y) for line in lines):
-        finite = np.isfinite(line.y)
-        if not finite.all():
-            count = f'{(~finite).sum()} of {len(line.y)}'
-            captions.append(f'{line.name}: {count} values are NaN or infinite and left out.')
-        if finite.any():
+        finite = line.y[np.isfinite(line.y)]
+        if left_out := len(line.y) - len(finite):
+            captions.append(f'{line.name}: {left_out} of {len(line.y)} values are NaN or infinite and left out.')
+        if len(finite):
             drawn.append(line)
-            points.append((line.name, line.x[finite], line.y[finite]))
-    if all(len(x) == 1 for _, x, _ in points):
-        values = [f'{name}: {format_number(y[0])} at {figure.x_label} {format_number(x[0])}.' for name, x, y in points]
-        return Card(title, captions=[*values, *captions])
+            ends.append(f'{line.name} from {format_number(finite[0])} to {format_number(finite[-1])}')
+    if not drawn:
+        return Card(title, captions=captions)
     rules = []
     if figure.title == 'Clusters' and identities is not None:
         rules.append(Rule(f'true identities ({identities})', identities))
     chart = line_chart(drawn, x_label=figure.x_label, rules=rules, from_zero=figure.from_zero, bounds=figure.bounds)
-    ends = [f'{name} from {format_number(y[0])} to {format_number(y[-1])}' for name, _, y in points]
-    description = f'{title} by {figure.x_label}: {"; ".join(ends)}'
-    return Card(title, chart, description, [*drawn, *rules], captions, _values(figure, drawn))
-
-
-def _values(figure: _Figure, lines: Sequence[Series]) -> Table | None:
-    """Tabulate lines over epochs; None for iterations, of which there are too many."""
-    if figure.x_label != 'epoch':
-        return None
-    columns = [dict(zip(line.x.tolist(), map(format_number, line.y), strict=True)) for line in lines]
-    rows = [
-        (format_number(at), [column.get(at, '–').replace('nan', '–') for column in columns])
-        for at in sorted(set().union(*columns))
-    ]
-    return plain_table('Values', 'epoch', [line.name for line in lines], rows)
+    return Card(title, chart, f'{title} by {figure.x_label}: {"; ".join(ends)}', [*drawn, *rules], captions)
 
 
 def _rgb_first(key: str) -> tuple[int, str]:
-    """Sort key of a series: visible first, then infrared, then the rest."""
     return 0 if 'rgb2ir' in key or 'rgb_' in key else 1 if 'ir2rgb' in key or 'ir_' in key else 2, key
 
 
-def _style(key: str, position: int) -> dict[str, Any]:
-    """Choose color and dash, the same for a modality or direction in all charts; purity and mean are dashed."""
-    head, _, tail = key.partition('/')
-    if head != 'labels' and tail not in ('mAP', 'Rank-1'):
-        return _cycled(position)
-    color = {'rgb2rgb': 3, 'ir2ir': 4}.get(head, _rgb_first(key)[0])
-    return dict(color=COLORS[color], style='dashed' if key.endswith('_purity') or head == 'mean' else 'solid')
-
-
-def _cycled(position: int) -> dict[str, Any]:
+def _style(position: int) -> dict[str, Any]:
     return dict(color=COLORS[position % len(COLORS)], style=('solid', 'dashed')[position // len(COLORS) % 2])
 
 

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from dscreid.evaluation import FeatureTable
 from dscreid.visualization.charts import COLORS, Card, Rule, Series, line_chart
-from dscreid.visualization.page import part, plain_table
+from dscreid.visualization.page import part
 
 NUM_BINS = 1000
 
@@ -67,16 +67,13 @@ def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) ->
 
 
 def densities_html(densities: Sequence[DistanceDensity]) -> str:
-    """Render one chart per run on a common distance axis and a table of the means; '' if there are no densities."""
+    """Render one chart per run on a common distance axis; '' if there are no densities."""
     if not densities:
         return ''
     # the distances in which any density reaches half a percent of its peak
     shown = np.any([curve >= 0.005 * curve.max() for one in densities for curve in (one.intra, one.inter)], axis=0)
     inside = slice(int(shown.argmax()), NUM_BINS - int(shown[::-1].argmax()))
-    columns = ['Same person, mean', 'Different persons, mean', 'Distance between the means']
-    rows = [(one.name, map(_three_decimals, (one.intra_mean, one.inter_mean, one.gap))) for one in densities]
-    table = plain_table('Mean distances', 'Run', columns, rows)
-    return part('densities', charts=[_density_card(one, inside) for one in densities], means=table)
+    return part('densities', charts=[_density_card(one, inside) for one in densities])
 
 
 def _density_card(density: DistanceDensity, inside: slice) -> Card:
@@ -92,9 +89,5 @@ def _density_card(density: DistanceDensity, inside: slice) -> Card:
         f'{density.inter_mean:.3f} between identities'
     )
     chart = line_chart(lines, x_label='cosine distance RGB–IR', rules=rules, y_ticks=False)
-    caption = f'Distance between the means: {_three_decimals(density.gap)}.'
+    caption = f'Distance between the means: {density.gap:.3f}.'.replace('-', '−')
     return Card(density.name, chart, description, [*lines, *rules], [caption])
-
-
-def _three_decimals(value: float) -> str:
-    return f'{value:.3f}'.replace('-', '−')

@@ -39,15 +39,8 @@ class FeatureMap:
 def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = 30.0) -> np.ndarray:
     """Place features in the plane with t-SNE by cosine distance, starting from their two principal components.
 
-    Args:
-        feature: float (N, D), N at least 3, D at least 2.
-        seed: Non-negative seed; the same seed gives the same layout on one machine.
-        perplexity: Number of neighbors that each tracklet should keep; at most a third of the others.
-
-    Returns float64 (N, 2), centered at zero.
-
-    Raises:
-        DscreidError: If there are fewer than 3 features or all of them point in one direction.
+    ``feature`` is float (N, D), N at least 3, D at least 2; the same ``seed`` gives the same layout on one machine.
+    ``perplexity``, the number of neighbors to keep, is at most a third of the others. Returns float64 (N, 2), centered.
     """
     count = len(feature)
     if count < 3:
@@ -84,16 +77,9 @@ def choose_tracklets(features: FeatureTable, *, persons: int, tracklets: int, se
 def map_features(
     name: str, features: FeatureTable, *, persons: int = 12, tracklets: int = 600, seed: int = 0
 ) -> FeatureMap:
-    """Place some persons of a run's test set in the plane; see :func:`choose_tracklets` and :func:`embed_in_plane`.
-
-    Raises:
-        DscreidError: If fewer than 3 tracklets are left, or their features are all the same; the error names the run.
-    """
+    """Place some persons of a run's test set in the plane; see :func:`choose_tracklets` and :func:`embed_in_plane`."""
     rows = choose_tracklets(features, persons=persons, tracklets=tracklets, seed=seed)
-    try:
-        position = embed_in_plane(features.feature[rows], seed=seed)
-    except DscreidError as error:
-        raise DscreidError(f'"{name}": {error}') from error
+    position = embed_in_plane(features.feature[rows], seed=seed)
     return FeatureMap(name, position, features.index[rows], features.pid[rows], features.modality[rows])
 
 
@@ -108,11 +94,7 @@ def person_colors(pid: np.ndarray) -> dict[int, str]:
 
 @styled()
 def draw_feature_maps(maps: Sequence[FeatureMap], *, note: str = '') -> Figure:
-    """Draw maps side by side, with a color per person and a shape per modality.
-
-    Raises:
-        DscreidError: If two maps are of different tracklets.
-    """
+    """Draw maps side by side, with a color per person and a shape per modality."""
     first = maps[0]
     for other in maps[1:]:
         names = ('index', 'pid', 'modality')
@@ -133,7 +115,6 @@ def draw_feature_maps(maps: Sequence[FeatureMap], *, note: str = '') -> Figure:
 
 
 def _draw_panel(axes: Axes, one: FeatureMap, position: np.ndarray, colors: dict[int, str]) -> None:
-    """Draw one map in its frame, with smaller markers the more tracklets there are."""
     axes.set_title(one.name)
     axes.set(xticks=[], yticks=[])
     axes.margins(0.06)

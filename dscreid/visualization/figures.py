@@ -43,12 +43,7 @@ def check_picture_name(path: str | Path) -> None:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure atomically, as PNG or SVG by the suffix of the path.
-
-    Raises:
-        ConfigError: If the name has another suffix.
-        OSError: If the file cannot be written; the error names it.
-    """
+    """Write a figure atomically, as PNG or SVG by the suffix of the path."""
     check_picture_name(path)
     with replacing(path) as temporary:
         temporary.write_bytes(_encoded(figure, Path(path).suffix.lower()))

@@ -17,10 +17,8 @@ JPEG_QUALITY = 82
 class TrackletPictures:
     """Reads frames of a ``TrackletDataset``'s tracklets and encodes them as JPEG data URIs.
 
-    Args:
-        dataset: Only ``root``, whose frames may be packed, and ``tracklets`` are used.
-        num_frames: Number of evenly spaced frames shown side by side, at least 1.
-        max_height: Larger frames are shrunk to this height; smaller frames keep their size.
+    ``num_frames`` evenly spaced frames are shown side by side, shrunk to ``max_height`` if they are larger. Only
+    ``root``, whose frames may be packed, and ``tracklets`` of the dataset are used.
     """
 
     def __init__(self, dataset: Any, num_frames: int = 1, max_height: int = 160) -> None:
@@ -41,12 +39,10 @@ class TrackletPictures:
         return joined_jpeg(self._frames(index), self.max_height)
 
     def _frames(self, index: int) -> list[np.ndarray]:
-        """Decode the chosen frames."""
         tracklets = self.dataset.tracklets
         if not 0 <= index < len(tracklets):
             raise DatasetError(
-                f'the features name tracklet {index}, but {self.dataset.root} lists {len(tracklets)}; '
-                'build the report with the dataset from which the features were extracted.'
+                f'there is no tracklet {index} in {self.dataset.root}; name the dataset of the features.'
             )
         frames = tracklets[index].frames
         return [

@@ -41,12 +41,8 @@ class AttendedTracklet(NamedTuple):
 def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAttention:
     """Compute the attention of an encoder's prompts from the inputs that its blocks see while it runs.
 
-    Args:
-        backbone: ``SpatioTemporalPrompting`` in evaluation mode, not compiled.
-        inputs: Normalized frames, float (N, T, 3, H, W).
-
-    Raises:
-        ConfigError: If the encoder has no prompts.
+    The backbone is a ``SpatioTemporalPrompting`` in evaluation mode, not compiled; ``inputs`` are normalized frames,
+    float (N, T, 3, H, W).
     """
     if not isinstance(backbone, SpatioTemporalPrompting):
         raise ConfigError(
@@ -83,9 +79,6 @@ def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: 
     """Draw a visible and an infrared tracklet of a person; None draws one that both modalities show, if any is known.
 
     Returns positions in the dataset, visible first; only one if the other modality is missing.
-
-    Raises:
-        ConfigError: If the dataset does not show the person in both modalities.
     """
     generator = np.random.default_rng(seed)
     sides = [[row for row, one in enumerate(tracklets) if one.modality is modality] for modality in Modality]

@@ -13,6 +13,7 @@ import torch
 
 from dscreid.evaluation.protocols import CROSS_MODAL
 from dscreid.utils.machine import usable_cores
+from dscreid.utils.quantities import duration_text
 from dscreid.version import __version__
 from dscreid.visualization.curves import Scalars, curve_cards
 from dscreid.visualization.densities import DistanceDensity, densities_html
@@ -60,9 +61,6 @@ def report_html(
         environment: Name → version, for example from :func:`collect_environment`.
         notes: Plain paragraphs with `code` between backticks, the first below the title, the others below the table.
         target: Name of the real target dataset, to add the figures of the paper to the table; None for synthetic data.
-
-    Raises:
-        DatasetError: If a picture cannot be read.
     """
     logged = {name: {'': one} if isinstance(one, Scalars) else one for name, one in (curves or {}).items()}
     others = [name for name in directions_of(runs) if name not in CROSS_MODAL]
@@ -73,9 +71,9 @@ def report_html(
         others=results_table_html(runs, directions=others) if others else '',
         notes=notes[1:],
     )
-    times = {stage: format_duration(seconds) for stage, seconds in (timings or {}).items()}
+    times = {stage: duration_text(seconds) for stage, seconds in (timings or {}).items()}
     if timings and len(timings) > 1:
-        times['Together'] = format_duration(sum(timings.values()))
+        times['Together'] = duration_text(sum(timings.values()))
     sections = [
         ('Results', results),
         ('Training', part('curves', stages={name: curve_cards(one) for name, one in logged.items()})),
@@ -94,19 +92,6 @@ def write_report(path: str | Path, **content: Any) -> None:
     write_text_atomically(path, report_html(**content))
 
 
-def format_duration(seconds: float) -> str:
-    """Format seconds as ``0.4 s``, ``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
-    whole = round(seconds)
-    if seconds < 9.95:
-        return f'{seconds:.1f} s'
-    if whole < 60:
-        return f'{whole} s'
-    if whole < 3600:
-        return f'{whole // 60} min {whole % 60:02d} s'
-    minutes = round(seconds / 60)
-    return f'{minutes // 60} h {minutes % 60:02d} min'
-
-
 def collect_environment() -> dict[str, str]:
     """Collect the versions of dscreid, Python and relevant packages, and the processor, cores and accelerator."""
     facts = {'dscreid': __version__, 'Python': platform.python_version()}
@@ -123,7 +108,6 @@ def collect_environment() -> dict[str, str]:
 
 
 def _differences_html(differences: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
-    """Render a table of the settings in which runs differ from the first, with one column per run."""
     firsts = {key: first for differing in differences.values() for key, (first, _) in differing.items()}
     if not firsts:
         equal = 'The configs of these runs have the same settings.'
@@ -141,6 +125,5 @@ def _setting(value: Any) -> str:
 
 
 def _pairs_html(name: str, value: str, pairs: Mapping[str, str]) -> str:
-    """Render a table with two columns; '' if it would be empty."""
     rows = [(key, [text]) for key, text in pairs.items()]
     return part('table', table=plain_table(name, name, [value], rows, texts=True)) if pairs else ''

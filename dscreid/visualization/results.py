@@ -3,7 +3,6 @@
 import csv
 import math
 import re
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,11 +131,11 @@ def is_best(run: ReportRun, runs: Sequence[ReportRun], key: str) -> bool:
     return not run.upper_bound and len(values) > 1 and run.printed(key) == max(values)
 
 
-def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None) -> str:
+def format_results_table(runs: Sequence[ReportRun]) -> str:
     """Format the results for the console, in lines of at most 80 characters, with one line per run and direction.
 
     Values are percentages with one decimal; ``*`` marks the best of a column, and the last column is the gain in mAP
-    over the first run. For the name of a real dataset as ``target``, the figures of the paper follow.
+    over the first run.
     """
     if not runs:
         return NOT_EVALUATED
@@ -144,8 +143,6 @@ def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None
     lines = [head + (f'{"gain mAP":>11}' if len(runs) > 1 else '')]
     for run in runs:
         lines += [run.name, *(_console_lines(run, runs) or [f'  not evaluated: {run.reason}'])]
-    if target is not None:
-        lines += ['', *_paper_lines(target)]
     return '\n'.join(line.rstrip() for line in lines)
 
 
@@ -176,7 +173,6 @@ def results_table_html(
 
 
 def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
-    """Format the lines of a run in the console table: the mean over the directions, then each direction."""
     lines = []
     for direction in ['mean', *directions_of(runs)]:
         keys = [f'{direction}/{column}' for column in columns_of(runs)]
@@ -189,24 +185,7 @@ def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
     return lines
 
 
-def _paper_lines(target: str) -> Iterator[str]:
-    """Format the figures of the paper for the console, with one line per method and the footnote."""
-    names = ('mean', *CROSS_MODAL)
-    reference = paper_reference(target)
-    yield reference.heading
-    yield ' ' * 26 + ''.join(f'{direction_name(name):>16}' for name in names)
-    yield ' ' * 26 + f'{"Rank-1":>9}{"mAP":>7}' * len(names)
-    for row in reference.rows:
-        label = row.method + ('' if row.unsupervised else ' (target labels)')
-        values = [
-            f'{100 * row.metrics[f"{name}/Rank-1"]:>9.1f}{100 * row.metrics[f"{name}/mAP"]:>7.1f}' for name in names
-        ]
-        yield f'  {label:<24}' + ''.join(values)
-    yield from textwrap.wrap(PAPER_FOOTNOTE, 80)
-
-
 def _paper_rows(target: str, keys: Sequence[str]) -> Iterator[TableRow]:
-    """Make rows with the figures of the paper, below a heading."""
     reference = paper_reference(target)
     yield TableRow(reference.heading)
     for row in reference.rows:

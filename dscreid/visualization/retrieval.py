@@ -51,15 +51,6 @@ class RetrievalGallery(NamedTuple):
     picture: Callable[[int], str]
 
 
-class InstructiveQuery(NamedTuple):
-    """A query, and how many of all queries have more (``better``) or fewer right answers in the second run."""
-
-    example: RetrievalExample
-    better: int
-    worse: int
-    total: int
-
-
 def choose_queries(features: FeatureTable, direction: Direction, count: int, seed: int) -> np.ndarray:
     """Draw persons, then one query of each, independent of their results.
 
@@ -83,17 +74,10 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
 def retrieval_examples(
     runs: Sequence[ReportRun], protocol: str, *, count: int = 4, topk: int = 6, seed: int = 0
 ) -> list[RetrievalExample]:
-    """Retrieve the first ranks for some queries of both cross-modal directions, for every run with features.
+    """Retrieve the first ``topk`` ranks for some queries of both cross-modal directions, for every run with features.
 
-    Args:
-        runs: Runs on the same test set.
-        protocol: Name of the evaluation protocol, whose filtering also applies here.
-        count: Number of queries per direction; see :func:`choose_queries`.
-        topk: Number of ranks shown.
-        seed: Non-negative seed for the choice of queries.
-
-    Raises:
-        DscreidError: If the features of the runs belong to different test sets.
+    All runs are on one test set, and the filtering of the protocol applies. ``count`` queries per direction are drawn
+    by ``seed``; see :func:`choose_queries`.
     """
     tables = [(run.name, run.features) for run in runs if run.features is not None]
     plans = [protocol_directions(protocol, features.modalities, features.is_query) for _, features in tables]
@@ -123,21 +107,6 @@ def retrieval_html(gallery: RetrievalGallery | None) -> str:
     return part('retrieval', groups=groups, ranks=ranks, picture=gallery.picture)
 
 
-def instructive_query(examples: Sequence[RetrievalExample], seed: int = 0) -> InstructiveQuery:
-    """Draw one of the queries with more right answers, the first of them right, in the second run than in the first."""
-    gains = [_right(example.lists[1][1]) - _right(example.lists[0][1]) for example in examples]
-    pairs = zip(examples, gains, strict=True)
-    candidates = [example for example, gain in pairs if gain > 0 and example.lists[1][1][0].correct]
-    if not candidates:
-        raise DscreidError(
-            f'the second run answers none of the {len(examples)} queries better, with a right answer at rank 1; name '
-            'the run before adaptation first, or show more ranks.'
-        )
-    chosen = candidates[np.random.default_rng(seed).integers(len(candidates))]
-    better, worse = (sum(sign * gain > 0 for gain in gains) for sign in (1, -1))
-    return InstructiveQuery(chosen, better, worse, len(examples))
-
-
 @styled()
 def draw_retrieval(example: RetrievalExample, picture: Callable[[int], str], *, note: str = '') -> Figure:
     """Draw a query and a row of answers per run: right ones in a solid green frame, wrong ones in a dashed red one.
@@ -158,7 +127,9 @@ def draw_retrieval(example: RetrievalExample, picture: Callable[[int], str], *, 
     show_image(axes, query)
     rows = np.atleast_1d(right.subfigures(len(images), 1))
     for row, (name, hits), pictures in zip(rows, example.lists, images, strict=True):
-        row.suptitle(f'{name}: {_right(hits)} of {len(hits)} {answering} answers right', fontsize=12)
+        row.suptitle(
+            f'{name}: {sum(hit.correct for hit in hits)} of {len(hits)} {answering} answers right', fontsize=12
+        )
         places = row.subplots(1, columns, squeeze=False)[0]
         for axes, hit, image in zip(places, hits, pictures, strict=False):
             show_image(axes, image)
@@ -179,17 +150,12 @@ def _frame(axes: Axes, correct: bool) -> None:
     axes.annotate(mark, (1, 1), bbox=circle, **place, **style)
 
 
-def _right(hits: Sequence[Hit]) -> int:
-    return sum(hit.correct for hit in hits)
-
-
 def _pixels(uri: str) -> np.ndarray:
     """Decode the JPEG image in a data URI: uint8 (H, W, 3) in RGB order."""
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(',')[2]))))
 
 
 def _rows_of(name: str, features: FeatureTable, indices: np.ndarray) -> np.ndarray:
-    """Find the rows of a run's features for the given dataset indices."""
     position = {index: row for row, index in enumerate(features.index.tolist())}
     if missing := [index for index in indices.tolist() if index not in position]:
         raise DscreidError(
@@ -201,7 +167,6 @@ def _rows_of(name: str, features: FeatureTable, indices: np.ndarray) -> np.ndarr
 def _hits(
     name: str, features: FeatureTable, direction: Direction, queries: np.ndarray, topk: int
 ) -> list[tuple[Hit, ...]]:
-    """Retrieve the first ranks of the given queries in one run."""
     direction = direction._replace(query=_rows_of(name, features, queries))
     query, gallery, _ = direction
     facts = features.identities(direction)

@@ -13,6 +13,7 @@ from dscreid.errors import CheckpointError, ConfigError, DscreidError
 from dscreid.evaluation import FeatureTable, load_features
 from dscreid.registry import DATASETS
 from dscreid.utils.build_errors import config_errors
+from dscreid.utils.files import existing_file
 from dscreid.utils.records import file_beside, is_finite_number, is_number, read_json_object
 from dscreid.visualization.results import ReportRun
 
@@ -34,11 +35,7 @@ def load_run(
 def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
     """Read a metrics file: a JSON object of numbers, at the top level or under ``metrics``.
 
-    Returns:
-        Metrics in [0, 1] by name, and '', or no metrics and the ``"reason"`` if ``"evaluated"`` is false.
-
-    Raises:
-        CheckpointError: If the file is missing, is no JSON object, or holds neither a reason nor an mAP in [0, 1].
+    Returns metrics in [0, 1] by name, and '', or no metrics and the ``"reason"`` if ``"evaluated"`` is false.
     """
     remedy = 'name a file that dscreid test --out wrote.'
     content = read_json_object(Path(path), 'file of metrics', remedy)
@@ -57,12 +54,7 @@ def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
 
 
 def build_test_dataset(config: Config, *, with_pipeline: bool = False) -> Any:
-    """Build the dataset of ``config.test_dataloader``; records and frames, but not items, do without the pipeline.
-
-    Raises:
-        ConfigError: If the config has no test dataset, or if it cannot be built.
-        DatasetError: If files of the dataset are missing or malformed.
-    """
+    """Build the dataset of ``config.test_dataloader``; records and frames, but not items, need no pipeline."""
     dataset = (config.get('test_dataloader') or {}).get('dataset')
     if not dataset:
         raise ConfigError(f'{config.filename} has no test_dataloader.dataset; name the config that was tested.')
@@ -98,22 +90,19 @@ class WorkDir:
 
     ``scalars`` are the logs of all sessions in order; ``metrics``, ``features`` and ``config``, the one of the last
     session, are None if missing.
-
-    Raises:
-        CheckpointError: If the folder holds nothing that a report can show.
     """
 
     def __init__(self, folder: str | Path, name: str) -> None:
         self.name, self.folder = name, Path(folder)
         if not self.folder.is_dir():
             raise CheckpointError(f'{folder} is not a folder; name the work directory of a run.')
-        self.metrics = _file(self.folder / 'metrics.json')
-        self.features = _file(self.folder / 'features.safetensors')
+        self.metrics = existing_file(self.folder / 'metrics.json')
+        self.features = existing_file(self.folder / 'features.safetensors')
         self.scalars = sorted(self.folder.glob(f'{_SESSIONS}/scalars.json'))
         # an evaluation also writes a config but logs no scalars
         configs = [path.with_name('config.py') for path in self.scalars]
         configs = configs or sorted(self.folder.glob(f'{_SESSIONS}/config.py'))
-        self.config = _file(configs[-1]) if configs else None
+        self.config = existing_file(configs[-1]) if configs else None
         if not (self.scalars or self.metrics or self.features):
             raise CheckpointError(
                 f'{folder} has no metrics.json, features.safetensors or scalars.json; name the work directory of a run.'
@@ -141,7 +130,7 @@ class WorkDir:
     def checkpoint(self) -> Path | None:
         """Return the last checkpoint of a finished training, or None if it is not there."""
         path = file_beside(self.folder / 'finished.json', self._finished().get('checkpoint'))
-        return path and _file(path)
+        return path and existing_file(path)
 
     def wall_times(self) -> dict[str, float]:
         """Return the wall time in seconds of each stage that the run recorded."""
@@ -151,8 +140,7 @@ class WorkDir:
         return {f'{self.name}: {part}': float(seconds)} if is_finite_number(seconds) and seconds >= 0 else {}
 
     def _finished(self) -> dict[str, Any]:
-        """Load the record of a finished training; empty if training has not finished."""
-        path = _file(self.folder / 'finished.json')
+        path = existing_file(self.folder / 'finished.json')
         return read_json_object(path, 'record of a finished training', 'leave this work directory out') if path else {}
 
 
@@ -168,7 +156,3 @@ def find_work_dirs(entries: Sequence[str]) -> list[WorkDir]:
         WorkDir(folder, name if given or count[name] == 1 else folder)
         for name, (given, folder) in zip(names, pairs, strict=True)
     ]
-
-
-def _file(path: Path) -> Path | None:
-    return path if path.is_file() else None

@@ -249,15 +249,3 @@ def test_generated_frames_are_not_counted(worlds, logged):
     data['1']['FakeIR'] = data['1']['RGB']
     (root / 'data_paths.json').write_text(json.dumps(data))
     assert load(root).census() == plain
-
-
-def test_pairs_of_unequal_length_are_warned_of(worlds, logged):
-    root = worlds.bupt(people=1)
-    load(root)
-    assert len(logged) == 1
-    data = json.loads((root / 'data_paths.json').read_text())
-    data['1']['IR']['G25']['1'].pop()
-    (root / 'data_paths.json').write_text(json.dumps(data))
-    load(root)
-    assert '1 training lines' in logged[-1]
-    assert 'train.txt:2' in logged[-1]

@@ -158,7 +158,7 @@ def test_without_simplejpeg_opencv_is_taken_and_said_once(messages, monkeypatch)
     for _ in range(3):
         assert LoadFrames().backend == 'cv2'
     assert len(messages) == 1
-    assert 'OpenCV: simplejpeg is not installed' in messages[0]
+    assert 'OpenCV; pip install simplejpeg' in messages[0]
     with pytest.raises(ConfigError, match='needs the package simplejpeg'):
         choose_decoder('turbojpeg')
     assert choose_decoder('cv2') == ('cv2', decode_with_cv2)

@@ -40,16 +40,6 @@ def test_a_repeated_line_of_hitsz_counts_once(worlds, logged):
     assert 'track_train_info.txt:13 repeats track_train_info.txt:5' in logged[-1]
 
 
-def test_a_number_that_the_query_list_repeats_is_named(worlds, logged):
-    root = worlds.hitsz()
-    path = root / 'info/query_IDX.txt'
-    numbers = path.read_text().split()
-    path.write_text(' '.join([*numbers, numbers[1]]))
-    dataset = HITSZVCM(root, 'test', expected_statistics=None)
-    assert dataset.statistics()['all'].queries == len(numbers)
-    assert f'names 1 tracklets more than once ({numbers[1]})' in logged[-1]
-
-
 def test_lists_of_bupt(worlds, logged):
     root = worlds.bupt()
     query, gallery = root / 'query.txt', root / 'gallery.txt'

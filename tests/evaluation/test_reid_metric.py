@@ -323,7 +323,7 @@ def test_confidence_intervals():
         (dict(query_expansion=dict(topk=0)), 'topk must be an integer from 1'),
         (dict(device='gpu'), "device 'gpu' is unknown; rank on 'cpu' or 'cuda'"),
         (dict(confidence=95), 'confidence must lie between 0 and 1'),
-        (dict(per_query='queries.txt'), r'queries\.txt: .* written as \.csv or \.parquet files'),
+        (dict(per_query='queries.txt'), r'queries\.txt: .* written as \.csv files'),
     ],
 )
 def test_options_out_of_range_are_refused_at_once(wrong, message):

@@ -127,7 +127,7 @@ def test_a_schedule_without_an_epoch_is_refused(features):
         ({'agreement': {'start': 5}}, 'missing'),
         ({'agreement': {'start': 5, 'end': 1, 'epochs': 2, 'length': 3}}, "'length'"),
         ({'agreement': {'start': 5, 'end': 1, 'epochs': 2}, 'inter': {'min_votes': 2}}, 'without min_votes'),
-        ({'agreement': {'start': 5, 'end': 1, 'epochs': 2}, 'inter': None}, 'inter must be given'),
+        ({'agreement': {'start': 5, 'end': 1, 'epochs': 2}, 'inter': None}, 'agreement needs inter'),
     ],
 )
 def test_schedules_that_do_not_fit_are_refused(keywords, message):

@@ -13,9 +13,8 @@ from dscreid.pseudo_labels import (
     cross_modal_accuracy,
     label_diagnostics,
     label_statistics,
-    quality,
 )
-from dscreid.pseudo_labels.quality import quiet_score
+from dscreid.pseudo_labels.quality import quality, quiet_score
 
 
 def _ids(*values):

@@ -1,4 +1,4 @@
-"""Optimal transport against plain scaling and linear programming."""
+"""Optimal transport in ``matching`` against plain scaling and linear programming."""
 
 import numpy as np
 import pytest

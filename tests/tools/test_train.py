@@ -77,10 +77,7 @@ def test_help_shows_an_example(tool, capsys):
 
 SOURCE_KEYS = [
     # more identities per batch than the labels have
-    (
-        'train_dataloader.sampler.num_identities=50',
-        r'50 identities per batch, but only 6 of split .train.',
-    ),
+    ('train_dataloader.sampler.num_identities=50', r'50 identities per batch, but only 6 have'),
     ('train_dataloader.batch_size=7', 'batch_size=7 with IdentitySampler, which plans the batches'),
     ('model.backbone.tower.pretrained=gone.pt', r'gone\.pt: pretrained weights not found; .*sha256'),
     ('train_dataloader.dataset.min_seq=3', "BUPTCampus has no argument 'min_seq'"),

@@ -127,11 +127,6 @@ def test_maps_of_different_test_sets_are_not_drawn_together(features, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_names_the_run(features):
-    with pytest.raises(DscreidError, match='"CD": a feature map needs at least 3 tracklets, got 2'):
-        map_features('CD', features(), tracklets=2)
-
-
 def test_a_mirrored_and_turned_map_is_drawn_like_the_first(features, tmp_path):
     one = map_features('run', features())
     turn = np.array([[0.6, 0.8], [0.8, -0.6]])

@@ -53,7 +53,7 @@ def test_bad_frames_are_named(dataset):
     ):
         with pytest.raises(DatasetError, match=message):
             pictures(index)
-    with pytest.raises(DatasetError, match='name tracklet 32'):
+    with pytest.raises(DatasetError, match='there is no tracklet 32'):
         pictures(32)
 
 

@@ -103,12 +103,11 @@ def test_a_whole_report(run_tool, files, arguments, page_of):
 
 def test_without_config_there_are_no_pictures(run_tool, files, arguments, page_of):
     arguments[1] = f'CD={files}/cd.json'
-    code, out, _ = run_tool(*arguments, '--bound', 'DSC', '--paper', 'hitsz_vcm')
+    code, _, _ = run_tool(*arguments, '--bound', 'DSC', '--paper', 'hitsz_vcm')
     assert code == 0
     assert page_of().photos == []
     assert 'The paper, Table 2' in page_of().text
     assert PAPER_FOOTNOTE in page_of().text
-    assert PAPER_FOOTNOTE in ' '.join(out.split())
 
 
 @pytest.mark.parametrize(
@@ -205,7 +204,7 @@ def test_a_work_directory_is_enough(run_tool, files, work_dir, page_of):
     assert len(page.photos) == 2 * 4 * (1 + 6)
     (clusters,) = (chart for chart in page.charts if chart.startswith('Clusters'))
     assert clusters == 'Clusters by epoch: visible from 3 to 12'  # of both sessions
-    assert ['dsc: training, last of its sessions', '3 min 05 s'] in page.rows
+    assert ['dsc: training, last of its sessions', '3.1 min'] in page.rows
     assert 'Config differences' not in page.texts
     assert f'wrote {files}/report.html' in out
 

@@ -76,17 +76,6 @@ def test_console_table_says_the_same(runs):
     assert max(map(len, lines)) <= 80
 
 
-def test_console_table_next_to_the_paper(runs):
-    lines = format_results_table(runs[:1], target='bupt_campus').splitlines()
-    (dsc,) = (line.split() for line in lines if line.split()[:1] == ['DSC'])
-    assert dsc[1:3] == ['41.6', '40.1']  # the means of both directions first
-    assert dsc[3:] == ['41.8', '40.1', '41.4', '40.1']
-    assert ' '.join(lines[-4:]) == PAPER_FOOTNOTE
-    assert max(map(len, lines)) <= 80
-    assert 'The paper, Table 1: Comparison on BUPTCampus' in lines
-    assert any(line.split()[:3] == ['DDAG', '(target', 'labels)'] for line in lines)
-
-
 def test_html_table_next_to_the_paper(runs, parse):
     page = parse(results_table_html(runs, target='hitsz_vcm'))
     assert page.rows[-1] == ['DSC', '50.1', '63.8', *[''] * 3, '50.9', '', '64.3', *[''] * 3, '49.3', '']

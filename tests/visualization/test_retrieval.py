@@ -12,7 +12,6 @@ from dscreid.visualization import (
     RetrievalGallery,
     TrackletPictures,
     draw_retrieval,
-    instructive_query,
     retrieval_examples,
     save_figure,
 )
@@ -147,25 +146,6 @@ def example(index, before, after, direction='rgb2ir'):
         for name, marks in (('CD', before), ('DSC', after))
     )
     return RetrievalExample(direction, index, 10, 1, lists)
-
-
-def test_a_query_is_drawn_from_those_that_are_answered_better():
-    examples = [
-        example(0, '+--', '+--'),
-        example(1, '---', '+--'),
-        example(2, '+--', '-++'),  # better, but wrong at rank 1
-        example(3, '++-', '+--'),
-        example(4, '-+-', '++-'),
-    ]
-    chosen = [instructive_query(examples, seed) for seed in range(10)]
-    assert {one.example.index for one in chosen} == {1, 4}
-    assert {(one.better, one.worse, one.total) for one in chosen} == {(3, 1, 5)}
-    assert instructive_query(examples, 3).example is instructive_query(examples, 3).example
-
-
-def test_no_query_is_answered_better():
-    with pytest.raises(DscreidError, match='the second run answers none of the 2 queries better'):
-        instructive_query([example(0, '+-', '+-'), example(1, '+-', '--')])
 
 
 def count(pixels, color):

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from dscreid.apis.command_line import (
     add_config_options,
     add_out_picture,
@@ -12,7 +14,7 @@ from dscreid.apis.command_line import (
     make_parser,
     run_command,
 )
-from dscreid.errors import ConfigError
+from dscreid.errors import ConfigError, DscreidError
 from dscreid.utils.files import check_outputs
 
 EXAMPLES = """examples:
@@ -45,14 +47,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = [visualization.ReportRun(one.name, {}, one.load_features()) for one in work_dirs]
     everyone = max(len(run.features) for run in runs if run.features is not None)
     examples, dataset = examples_of(config_of(args, work_dirs), runs, count=everyone, topk=args.ranks, seed=args.seed)
-    chosen = visualization.instructive_query([one for one in examples if one.direction == 'rgb2ir'], args.seed)
+    examples = [one for one in examples if one.direction == 'rgb2ir']
+    gains = [right_answers(one, 1) - right_answers(one, 0) for one in examples]
+    chosen = choose_improved(examples, gains, args.seed)
     pictures = visualization.TrackletPictures(dataset, args.frames)
-    visualization.save_figure(visualization.draw_retrieval(chosen.example, pictures, note=args.note), args.out)
+    visualization.save_figure(visualization.draw_retrieval(chosen, pictures, note=args.note), args.out)
+    better, worse = (sum(sign * gain > 0 for gain in gains) for sign in (1, -1))
     print(
-        f'query: tracklet {chosen.example.index} of person {chosen.example.pid}, chosen among those answered better\n'
-        f'of {chosen.total} queries, one per person, {chosen.better} have more right answers after and '
-        f'{chosen.worse} fewer\nwrote {args.out}'
+        f'query: tracklet {chosen.index} of person {chosen.pid}, chosen among those answered better\n'
+        f'of {len(examples)} queries, one per person, {better} have more right answers after and {worse} fewer\n'
+        f'wrote {args.out}'
     )
+
+
+def right_answers(example: Any, run: int) -> int:
+    """Count the right answers that a run, by its number, gives to a query."""
+    return sum(hit.correct for hit in example.lists[run][1])
+
+
+def choose_improved(examples: Sequence[Any], gains: Sequence[int], seed: int) -> Any:
+    """Draw one of the queries with more right answers, the first of them right, in the second run than in the first."""
+    pairs = zip(examples, gains, strict=True)
+    candidates = [example for example, gain in pairs if gain > 0 and example.lists[1][1][0].correct]
+    if not candidates:
+        raise DscreidError(
+            f'the second run answers none of the {len(examples)} queries better, with a right answer at rank 1; name '
+            'the run before adaptation first, or show more ranks.'
+        )
+    return candidates[np.random.default_rng(seed).integers(len(candidates))]
 
 
 def config_of(args: argparse.Namespace, work_dirs: Sequence[Any]) -> Any:

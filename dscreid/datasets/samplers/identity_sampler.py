@@ -28,10 +28,6 @@ class IdentitySampler(BatchPlanSampler):
         camera_pairs: Draw K cameras shared by all modalities of an identity, and from each one tracklet per modality,
             as BUPTCampus's reference code does with its pixel-aligned pairs.
         modalities: Modalities of a batch, in this order.
-
-    Raises:
-        ConfigError: If the split has no labels, or a number does not fit the split or the number of processes.
-        DatasetError: If no identity has all modalities.
     """
 
     def __init__(
@@ -65,16 +61,11 @@ class IdentitySampler(BatchPlanSampler):
     def _check_supply(self, dataset: TrackletDataset, modalities: Sequence[str]) -> None:
         wanted = ' and '.join(modalities) + (' under one camera' if self.camera_pairs else '')
         if not self._members:
-            raise DatasetError(
-                f'{dataset.root}: no identity of split {dataset.split!r} has tracklets in {wanted}; '
-                'check the index files'
-            )
+            what = f'no identity of split {dataset.split!r} has tracklets in {wanted}'
+            raise DatasetError(f'{dataset.root}: {what}; check the index files')
         if len(self._members) < self.num_identities:
-            raise ConfigError(
-                f'IdentitySampler: {self.num_identities} identities per batch, but only '
-                f'{len(self._members)} of split {dataset.split!r} have tracklets in {wanted}; lower '
-                'num_identities'
-            )
+            asked, found = self.num_identities, f'only {len(self._members)} have tracklets in {wanted}'
+            raise ConfigError(f'IdentitySampler: {asked} identities per batch, but {found}; lower num_identities')
 
     def _plan(self, epoch: int) -> np.ndarray:
         rng = np.random.default_rng([self.seed, epoch])
@@ -82,7 +73,6 @@ class IdentitySampler(BatchPlanSampler):
         return plan_batches(self.iterations, len(self._members), self.num_identities, rng, draw)
 
     def _draw(self, identity: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw indices of one identity, ordered by modality."""
         members = self._members[identity]
         if not self.camera_pairs:
             return np.concatenate([draw_members(m, self.num_tracklets, rng) for m in members[0]])

@@ -24,9 +24,6 @@ class PseudoLabelSampler(BatchPlanSampler):
         infrared: The same for infrared tracklets.
         iterations: Batches per epoch.
         seed: The run's seed.
-
-    Raises:
-        ConfigError: If a number is out of range or does not fit the number of processes.
     """
 
     def __init__(
@@ -46,9 +43,9 @@ class PseudoLabelSampler(BatchPlanSampler):
     def layout(visible: tuple[int, int], infrared: tuple[int, int]) -> np.ndarray:
         """Return which draws of a global batch are visible, bool (B,): first none, then all."""
         if any(len(size) != 2 or min(size) < 1 for size in (visible, infrared)):
+            given = f'{visible} and {infrared}'
             raise ConfigError(
-                'PseudoLabelSampler: visible and infrared must be (clusters, tracklets per cluster), both '
-                f'positive, got {visible} and {infrared}'
+                f'PseudoLabelSampler: needs (clusters, tracklets per cluster), both positive, got {given}'
             )
         return np.repeat([False, True], [math.prod(infrared), math.prod(visible)])
 
@@ -58,19 +55,13 @@ class PseudoLabelSampler(BatchPlanSampler):
         Args:
             rgb_labels: int64 (Nv,), clusters in the order of ``dataset.indices('rgb')``; -1 is never drawn.
             ir_labels: int64 (Nt,), the same for ``dataset.indices('ir')``.
-
-        Raises:
-            ValueError: If a length differs from the dataset's.
-            LabelingError: If a modality has fewer clusters than a batch needs.
         """
         clusters = {}
         for modality, name, labels in ((Modality.IR, 'infrared', ir_labels), (Modality.RGB, 'visible', rgb_labels)):
             values = np.asarray(labels)
             if values.shape != self._rows[modality].shape:
-                raise ValueError(
-                    f'{len(self._rows[modality])} {name} tracklets need as many labels, '
-                    f'got an array of shape {values.shape}'
-                )
+                count = len(self._rows[modality])
+                raise ValueError(f'{count} {name} tracklets need as many labels, got shape {values.shape}')
             numbers = np.unique(values[values >= 0])
             if len(numbers) < (wanted := self._sizes[modality][0]):
                 raise LabelingError(
@@ -84,10 +75,7 @@ class PseudoLabelSampler(BatchPlanSampler):
 
     def _plan(self, epoch: int) -> np.ndarray:
         if self._clusters is None:
-            raise LabelingError(
-                'PseudoLabelSampler has no labels yet; call set_labels before training (ClusterHook does, '
-                'when the config lists it in custom_hooks)'
-            )
+            raise LabelingError('PseudoLabelSampler has no labels yet; list ClusterHook in custom_hooks')
         plans = [self._plan_modality(m, self._clusters[m], epoch) for m in self._sizes]
         return np.concatenate(plans, axis=1)
 

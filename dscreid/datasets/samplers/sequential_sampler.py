@@ -50,9 +50,8 @@ class ConsistentModalitySampler(Sampler):
     Args:
         sampler: A sampler with an attribute ``dataset``, whose draws are regrouped; or a dataset.
         batch_size: Tracklets per batch; the last batch of a modality may be smaller.
-        drop_last_like_reference: Reproduce a bug of BUPTCampus's reference code, to compare with old results: among
-            the queries and among the other tracklets, leave out the last ``n mod batch_size`` visible ones, or all
-            visible ones if the remainder is 0. Never use it to extract features for clustering.
+        drop_last_like_reference: Reproduce a bug of BUPTCampus's reference code, only to compare with old results:
+            leave out the last ``n mod batch_size`` visible queries, all if that is 0, and likewise for the gallery.
     """
 
     def __init__(

@@ -45,8 +45,7 @@ class FolderFrames:
 class PackedFrames:
     """Frames in memory-mapped shards; the CRC-32 of a frame is checked on every read.
 
-    Raises:
-        DatasetError: If packing is not finished, or ``packing.json`` or the frame table is damaged.
+    Raises DatasetError if packing is not finished, or ``packing.json`` or the frame table is damaged.
     """
 
     remedy = 'pack the dataset again into a new folder'
@@ -100,7 +99,6 @@ class PackedFrames:
             raise self._damaged(TABLE, str(error)) from None
 
     def _shard(self, number: int) -> memoryview:
-        """Map a shard when this process first uses it."""
         if number in self._shards:
             return self._shards[number]
         name = shard_name(number)

@@ -24,19 +24,12 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class FrameFormat:
-    """Format into which the original frames were converted when they were packed.
+    """Format into which the original frames were converted when they were packed."""
 
-    Attributes:
-        size: (H, W) of every frame.
-        area_when_shrinking: Resizing method; see ``LoadFrames``.
-        encoding: ``'jpeg'``, or ``'raw'``: uint8 (H, W, 3) in RGB order, row by row.
-        quality: JPEG quality, 1 to 100; None for raw pixels.
-    """
-
-    size: tuple[int, int] = (288, 144)
-    area_when_shrinking: bool = False
-    encoding: str = 'jpeg'
-    quality: int | None = 95
+    size: tuple[int, int] = (288, 144)  #: (H, W) of every frame
+    area_when_shrinking: bool = False  #: resizing method; see ``LoadFrames``
+    encoding: str = 'jpeg'  #: or ``'raw'``: uint8 (H, W, 3) in RGB order, row by row
+    quality: int | None = 95  #: JPEG quality, 1 to 100; None for raw pixels
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not all(isinstance(n, int) and n > 0 for n in self.size):
@@ -113,10 +106,8 @@ def read_manifest(root: Path) -> Manifest:
         manifest = _parse(content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:
         reason = ' '.join(str(error).split())[:200]
-        raise DatasetError(
-            f'{path}: cannot be read as the description of packed frames ({reason}); pack the dataset again '
-            'into a new folder'
-        ) from None
+        what = f'cannot be read as the description of packed frames ({reason})'
+        raise DatasetError(f'{path}: {what}; pack the dataset again into a new folder') from None
     check_paths(manifest.index_files, str(path))
     return manifest
 

@@ -39,9 +39,6 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
             tower written by ``export_tower.py``, or None. ``dscreid://NAME`` is a file in this package's ``weights``.
         pretrained_sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
         pretrained_activation: Activation of the file, only for open_clip files without ``open_clip_config.json``.
-
-    Raises:
-        ConfigError: If an argument is out of range.
     """
 
     common_settings = MappingProxyType({'image_size': 'frame_size'})
@@ -96,11 +93,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         self.is_init = True
 
     def embed(self, images: Tensor) -> Tensor:
-        """Convert normalized images ``(B, 3, H, W)`` to ``(B, 1 + P, D)``: class token, then patches row by row.
-
-        Raises:
-            ValueError: If the images are not of ``image_size``.
-        """
+        """Convert normalized images ``(B, 3, H, W)`` to ``(B, 1 + P, D)``: class token, then patches row by row."""
         if images.ndim != 4 or tuple(images.shape[1:]) != (3, *self.image_size):
             raise ValueError(f'images must be (B, 3, *{self.image_size}), got {tuple(images.shape)}')
         return self._embeds(images)
@@ -123,18 +116,15 @@ class ConvStem(nn.Module):
         width: Number of channels of the tokens.
         patch_size: Total stride: ``2 ** len(channels)`` (the last convolution has stride 1) or twice that (stride 2).
         channels: Output channels of all convolutions except the last.
-
-    Raises:
-        ConfigError: If ``channels`` cannot give a total stride of ``patch_size``.
     """
 
     def __init__(self, width: int, patch_size: int, channels: Sequence[int] = (32, 64)):
         super().__init__()
         stride, remainder = divmod(patch_size, 2 ** len(channels))
         if remainder or stride not in (1, 2):
+            strides = f'{2 ** len(channels)} or {2 ** (len(channels) + 1)}'
             raise ConfigError(
-                f'ConvStem with channels={tuple(channels)} has a total stride of {2 ** len(channels)} or '
-                f'{2 ** (len(channels) + 1)}, not patch_size={patch_size}; change the number of channels'
+                f'ConvStem: {tuple(channels)} has a total stride of {strides}, not patch_size={patch_size}'
             )
         layers: list[nn.Module] = []
         for before, after in pairwise((3, *channels)):

@@ -26,17 +26,9 @@ def export_tower(
 ) -> dict:
     """Write the tower of a checkpoint to a ``.safetensors`` file with open_clip's names, and return its settings.
 
-    Args:
-        checkpoint: Path of a checkpoint of this project.
-        target: Path of the file to write.
-        tower: Config of the tower. None reads it from the checkpoint.
-        prefix: Prefix of the names of the tower's weights.
-        half: Store matrices in half precision. Vectors (biases, norms) stay in single precision.
-        note: Text to store in the file.
-
-    Raises:
-        CheckpointError: If the checkpoint cannot be read, or its tower does not match the config.
-        ConfigError: If no config is known.
+    The config of the tower is read from the checkpoint unless it is given, ``prefix`` is that of the names of its
+    weights, and ``note`` a text to store. ``half`` stores matrices, but not vectors, in half precision. Raises
+    CheckpointError or ConfigError if the tower cannot be read.
     """
     weights = {
         name.removeprefix(prefix): value for name, value in load_weights(checkpoint).items() if name.startswith(prefix)
@@ -55,7 +47,6 @@ def export_tower(
 
 
 def _tower_config(checkpoint: str) -> dict:
-    """Read the config of the tower from the metadata of a converted checkpoint or of one of a training."""
     meta = load_checkpoint(checkpoint).get('meta') or {}
     if 'tower' in meta:
         return {'type': 'CLIPVisionTransformer', **meta['tower']}

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,9 +54,8 @@ def load_pretrained_tower(
 ) -> None:
     """Load a weights file into a :class:`CLIPVisionTransformer`, in place.
 
-    Raises:
-        CheckpointError: If the file is missing, has a different hash, is damaged, or does not fit the tower.
-        ConfigError: If the activation of the file is unknown, or contradicts ``activation`` or that of the tower.
+    Raises CheckpointError if the file is missing, has a different hash, is damaged, or does not fit the tower;
+    ConfigError if the activation of the file is unknown, or contradicts ``activation`` or that of the tower.
     """
     file = read_tower(path, sha256, activation)
     settings = json.loads(json.dumps(tower.settings))
@@ -70,13 +70,9 @@ def load_pretrained_tower(
     weights = dict(file.weights)
     if 'positional_embedding' in weights:
         grid: tuple[int, int] = tower.grid_size  # type: ignore[assignment]  # a plain attribute of the tower
-        source = None
-        if 'image_size' in file.settings:
-            height, width = file.settings['image_size']
-            source = (height // file.settings['patch_size'], width // file.settings['patch_size'])
-        weights['positional_embedding'] = fit_positional_embedding(
-            weights['positional_embedding'], grid, path, source, file.square
-        )
+        height, width = (side // settings['patch_size'] for side in file.settings.get('image_size', (0, 0)))
+        embedding, source = weights['positional_embedding'], (height, width) if height else None
+        weights['positional_embedding'] = fit_positional_embedding(embedding, grid, path, source, file.square)
     if differences := list_differences(tower, weights):
         raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)})')
     tower.load_state_dict(weights)
@@ -85,9 +81,8 @@ def load_pretrained_tower(
 def read_tower(path: str, sha256: str | None = None, activation: str | None = None) -> TowerFile:
     """Read the visual tower of a weights file; the arguments are those of :func:`load_pretrained_tower`.
 
-    Raises:
-        CheckpointError: If the file is missing, has a different hash, or is not a CLIP model or tower.
-        ConfigError: If neither the file nor ``activation`` specifies the activation, or if they contradict each other.
+    Raises CheckpointError if the file is missing, has a different hash, or is not a CLIP model or tower; ConfigError if
+    neither the file nor ``activation`` specifies the activation, or if they contradict each other.
     """
     file = find_weights(
         path,
@@ -120,11 +115,7 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
 
 
 def find_weights(path: str, expected: str | None, remedy: str) -> Path:
-    """Find a weights file and check its SHA-256 (None accepts any file).
-
-    Raises:
-        CheckpointError: If the file is missing (the message ends with ``remedy``) or has a different hash.
-    """
+    """Find a weights file and check its SHA-256 (None accepts any file); raises CheckpointError."""
     file = existing_file(locate_weights(path))
     if file is None:
         raise CheckpointError(f'{path}: pretrained weights not found; {remedy}, and set `pretrained` to its path')
@@ -141,9 +132,6 @@ def fit_positional_embedding(
 
     ``source`` is the grid of the file, if known. Otherwise it is square, or, unless ``square`` is True, equal to
     ``grid``. The result is float32.
-
-    Raises:
-        CheckpointError: If ``embedding`` has a wrong shape or dtype, or the grid of the file is unknown or ambiguous.
     """
     if embedding.ndim != 2 or not embedding.is_floating_point():
         found = f'{embedding.dtype} of shape {tuple(embedding.shape)}'
@@ -178,30 +166,23 @@ def _visual_tower(path: str, weights: dict[str, Tensor], prefix: str) -> dict[st
 
 
 def _activation_beside(file: Path) -> str | None:
-    """Read the activation from the config next to open_clip weights of the Hugging Face hub, if there is one."""
     path = file.parent / 'open_clip_config.json'
     if not path.is_file():
         return None
-    try:
-        quick_gelu = json.loads(path.read_text(encoding='utf-8'))['model_cfg'].get('quick_gelu', False)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        quick_gelu = None
-    if not isinstance(quick_gelu, bool):
-        raise CheckpointError(f'{path}: is not a config of open_clip; download it again, or remove it')
-    return 'quick_gelu' if quick_gelu else 'gelu'
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        settings = json.loads(path.read_text(encoding='utf-8'))['model_cfg']
+        return {True: 'quick_gelu', False: 'gelu'}[settings.get('quick_gelu', False)]
+    raise CheckpointError(f'{path}: is not a config of open_clip; download it again, or remove it')
 
 
 def _exported_settings(file: Path, text: str) -> dict[str, Any]:
-    try:
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
         settings = json.loads(text)
         sizes = [settings['patch_size'], *settings['image_size']]
-        usable = isinstance(settings['activation'], str) and len(sizes) == 3
-        usable = usable and all(type(size) is int and 0 < size < 2**20 for size in sizes)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        usable = False
-    if not usable:
-        raise CheckpointError(f'{file}: its settings are damaged; export the tower again')
-    return settings
+        usable = len(sizes) == 3 and all(type(size) is int and 0 < size < 2**20 for size in sizes)
+        if usable and isinstance(settings['activation'], str):
+            return settings
+    raise CheckpointError(f'{file}: its settings are damaged; export the tower again')
 
 
 def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target: Sequence[int]) -> Tensor:
@@ -209,9 +190,6 @@ def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target
 
     The position of the class token, which comes first, is unchanged. Interpolation is bilinear without antialiasing,
     as in VLD and earlier person re-ID methods (antialiased bicubic in open_clip).
-
-    Raises:
-        ValueError: If ``embedding`` does not have ``1 + h * w`` rows.
     """
     source, target = tuple(source), tuple(target)
     if embedding.ndim != 2 or len(embedding) != 1 + source[0] * source[1]:

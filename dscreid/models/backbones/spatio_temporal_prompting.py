@@ -32,9 +32,6 @@ class SpatioTemporalPrompting(BaseModule):
         with_cp: Recompute the activations of each block in the backward pass, for less memory and identical results.
         compile_blocks: Run the blocks with ``torch.compile``. Compilation takes minutes for each batch size; results
             differ by rounding.
-
-    Raises:
-        ConfigError: If an argument is out of range.
     """
 
     common_settings = MappingProxyType({'num_frames': 'num_frames'})
@@ -61,20 +58,14 @@ class SpatioTemporalPrompting(BaseModule):
                 f'SpatioTemporalPrompting: start_layer must be 0 to {last} for this tower, got {start_layer}'
             )
         if num_frames < 1 or num_heads < 1 or self.embed_dim % num_heads:
-            raise ConfigError(
-                f'SpatioTemporalPrompting: num_frames={num_frames} must be 1 or more, and num_heads={num_heads} must '
-                f'divide the embedding dimension {self.embed_dim}'
-            )
+            given = f'num_frames={num_frames} and num_heads={num_heads}'
+            raise ConfigError(f'SpatioTemporalPrompting: {given} must be at least 1, and heads divide {self.embed_dim}')
         # [frame, prompt, D]; N(0, 1) as in VLD
         self.prompt_embedding = nn.Parameter(torch.randn(num_frames, num_frames, self.embed_dim))
         self.attn = nn.MultiheadAttention(self.embed_dim, num_heads, batch_first=True)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode normalized frames, float ``(N, T, 3, H, W)``: static and dynamic features, raw float32 ``(N, D)``.
-
-        Raises:
-            ValueError: If ``T`` is not ``num_frames``.
-        """
+        """Encode normalized frames, float ``(N, T, 3, H, W)``: static and dynamic features, raw float32 ``(N, D)``."""
         if inputs.ndim != 5 or inputs.shape[1] != self.num_frames:
             raise ValueError(
                 f'inputs must be (N, T={self.num_frames}, 3, H, W) for this model, got {tuple(inputs.shape)}'

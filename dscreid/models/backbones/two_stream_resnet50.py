@@ -29,9 +29,6 @@ class TwoStreamResNet50(BaseModule):
         pretrained: Path of torchvision's ``resnet50`` weights (``.pth``), whose stem both stems start from, or None.
         pretrained_sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
         gem_power: Power of the generalized mean, positive. A power of 1 gives the mean.
-
-    Raises:
-        ConfigError: If the power is out of range.
     """
 
     #: If True, models call this encoder with the modality of each tracklet.
@@ -61,22 +58,15 @@ class TwoStreamResNet50(BaseModule):
         self.is_init = True
 
     def forward(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-        """Encode normalized frames, float ``(N, T, 3, H, W)``: twice the same raw features, float32 ``(N, 2048)``.
-
-        Raises:
-            ValueError: If there is not exactly one modality per tracklet.
-        """
+        """Encode normalized frames, float ``(N, T, 3, H, W)``: twice the same raw features, float32 ``(N, 2048)``."""
         if not modalities or len(modalities) != len(inputs):
-            raise ValueError(
-                f'TwoStreamResNet50 needs one modality per tracklet, got {len(modalities or ())} for {len(inputs)} '
-                "tracklets: extract_feat(inputs, modalities=['rgb', ...])"
-            )
+            found = f'{len(modalities or ())} for {len(inputs)} tracklets'
+            raise ValueError(f'TwoStreamResNet50 needs one modality per tracklet, got {found}')
         maps = self.layers(self._run_stems(inputs, [Modality(modality) for modality in modalities]))
         mean = generalized_mean(maps, self.gem_power).unflatten(0, inputs.shape[:2]).mean(1)
         return mean, mean
 
     def _run_stems(self, inputs: Tensor, modalities: list[Modality]) -> Tensor:
-        """Run each tracklet through the stem of its modality: maps ``(N * T, 64, H / 4, W / 4)`` in their order."""
         maps, rows = [], []
         for modality in Modality:
             members = [row for row, own in enumerate(modalities) if own is modality]
@@ -109,11 +99,7 @@ RESNET50_URL = 'https://download.pytorch.org/models/resnet50-0676ba61.pth'
 
 
 def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None = None) -> None:
-    """Load torchvision's ``resnet50`` weights, with its stem as both stems, into a :class:`TwoStreamResNet50`.
-
-    Raises:
-        CheckpointError: If the file is missing, has a different hash, is damaged, or does not contain a ResNet-50.
-    """
+    """Load torchvision's ``resnet50`` weights, with its stem as both stems, into a :class:`TwoStreamResNet50`."""
     file = find_weights(path, sha256, f"get torchvision's resnet50 from {RESNET50_URL} (sha256 {RESNET50_SHA256})")
     # Files written before PyTorch 0.4 lack the batch normalization counters, which are not used here.
     weights = {k: v for k, v in backbone.state_dict().items() if k.endswith('.num_batches_tracked')}

@@ -31,8 +31,7 @@ def convert_vld(
     names them ``image_encoder.*``, ``prompt_embedding`` and ``attn.*``, at any nesting level; its forward pass never
     uses ``ln_post2``. Positions are resized to ``image_size``, (height, width). ``path`` is for error messages.
 
-    Raises:
-        CheckpointError: If a part is missing, found twice, or does not fit the network.
+    Raises CheckpointError if a part is missing, found twice, or does not fit the network.
     """
     encoder = _unique(path, weights, 'class_embedding').removesuffix('class_embedding')
     prompt = _unique(path, weights, 'prompt_embedding')

@@ -22,7 +22,7 @@ def cluster_contrastive_loss(
         features: float (B, D), L2-normalized by this function.
         memory: (C, D), one center per cluster, used as stored.
         labels: int64 (B,), cluster of each feature in [0, C). Rows labeled -1 (outliers) are ignored.
-        temperature: Softmax temperature, positive.
+        temperature: Softmax temperature.
         groups: int64 (C,), group of each cluster, to which a row's softmax is limited (GUR; Yang et al., ICCV 2023).
     """
     with torch.autocast(features.device.type, enabled=False):
@@ -72,9 +72,6 @@ def neighbor_mask(
         bank_static: (N, D), L2-normalized by this function.
         bank_dynamic: (N, D), L2-normalized by this function.
         alpha: Fraction of the largest similarity, in [0, 1].
-
-    Raises:
-        ValueError: If ``alpha`` is outside [0, 1].
 
     Example:
         >>> # the third row is near in the static space only
@@ -172,7 +169,6 @@ def _near_maximum(queries: Tensor, bank: Tensor, alpha: float) -> Tensor:
 
 
 def _masked_softmax_mean(values: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
-    """Row means (B,) of ``values`` under the softmax of ``logits`` over the entries in ``mask``."""
     weights = logits.masked_fill(~mask, -torch.inf).softmax(dim=1)
     return (weights * values).sum(dim=1)
 

@@ -27,9 +27,6 @@ class ClusterContrastiveLoss(nn.Module):
     Args:
         temperature: Softmax temperature, positive (0.05 in all released code of this family of methods).
         weight: Factor of the loss, not negative.
-
-    Raises:
-        ConfigError: If a value is out of range.
     """
 
     def __init__(self, temperature: float = 0.05, weight: float = 1.0) -> None:
@@ -41,11 +38,7 @@ class ClusterContrastiveLoss(nn.Module):
     def forward(
         self, features: Tensor, memory: Tensor, labels: Tensor, soft: Soft | None = None, groups: Tensor | None = None
     ) -> Tensor:
-        """Compute the weighted ``cluster_contrastive_loss``.
-
-        With ``soft``, targets (B, C) and weights (B,), it is ``soft_cluster_contrastive_loss`` without ``labels`` and
-        ``groups``.
-        """
+        """Compute the weighted loss; with ``soft``, targets (B, C) and weights (B,), the soft one."""
         if soft is not None:
             return self.weight * soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
         return self.weight * cluster_contrastive_loss(features, memory, labels, self.temperature, groups)
@@ -61,9 +54,6 @@ class CrossClusterLoss(nn.Module):
         temperature: Softmax temperature, positive.
         begin: First epoch (from 0) in which the loss is active.
         end: First epoch in which the loss is no longer active, or None for no end.
-
-    Raises:
-        ConfigError: If a value is out of range.
     """
 
     def __init__(
@@ -118,9 +108,6 @@ class NeighborContrastiveLoss(nn.Module):
         dynamic_weight: Factor of the dynamic half.
         alternate: Whether each epoch uses only one pair, in turn (the parent method's code: the cross-modal pairs).
         pair_weights: Additional factor for each pair (the parent method's code uses 0.1 for ``vt``). None uses 1.
-
-    Raises:
-        ConfigError: If a pair is unknown or a value is out of range.
     """
 
     def __init__(
@@ -154,8 +141,7 @@ class NeighborContrastiveLoss(nn.Module):
         factors = [1.0] * len(pairs) if pair_weights is None else list(pair_weights)
         if len(factors) != len(pairs) or min(factors) < 0:
             raise ConfigError(
-                f'NeighborContrastiveLoss: pair_weights must give each of {list(pairs)} a factor of at least 0, got '
-                f'{pair_weights}'
+                f'pair_weights must give each of {list(pairs)} a factor of at least 0, got {pair_weights}'
             )
         self.pairs = tuple(pairs)
         self.pair_weights = dict(zip(pairs, factors, strict=True))

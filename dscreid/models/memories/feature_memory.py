@@ -45,8 +45,7 @@ class ClusterMemory(FeatureMemory):
     Args:
         momentum: Weight of the old center: ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``.
         normalize: Whether to L2-normalize centers when they are built and after each update.
-        hard: Whether a batch updates each center only with its least similar member (of each half), not with all
-            members one after another.
+        hard: Whether a batch updates each center only with its least similar member (of each half).
     """
 
     def __init__(self, momentum: float = 0.1, normalize: bool = True, hard: bool = False) -> None:
@@ -79,9 +78,6 @@ class InstanceMemory(FeatureMemory):
         normalize_queries: Whether to L2-normalize q first (not in the released code of the parent method, where its
             norm of about sqrt(D) lets it outweigh the old row).
         dtype: ``'float32'``, or ``'bfloat16'`` or ``'float16'`` to halve the memory for large datasets.
-
-    Raises:
-        ConfigError: If ``dtype`` is unknown or the momentum is out of range.
     """
 
     def __init__(self, momentum: float = 0.9, normalize_queries: bool = True, dtype: str = 'float32') -> None:
@@ -133,7 +129,7 @@ def momentum_update_(
         rows: int64 (B,) in [-1, R). Values with row -1 are skipped.
         momentum: Weight of the old entry, in [0, 1].
         normalize: Whether to L2-normalize updated rows.
-        repeats: Maximum number of occurrences of a row. None counts it, which synchronizes with the GPU.
+        repeats: Maximum number of occurrences of a row; None counts it, which synchronizes with the GPU.
     """
     if not len(memory) or not len(rows):
         return

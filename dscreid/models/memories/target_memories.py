@@ -66,8 +66,7 @@ class TargetMemories(nn.Module):
         cluster: Keyword arguments of ``ClusterMemory``.
         instance: Keyword arguments of ``InstanceMemory``.
         aggregation: Keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``.
-        cross_update: Whether features also update the cluster memory that the cross loss compares them with, before its
-            own features, as in the released code of PGM and N-ULC.
+        cross_update: Whether features also update the cluster memory of the cross loss, as in PGM's released code.
     """
 
     clusters: Mapping[str, ClusterMemory]
@@ -101,13 +100,9 @@ class TargetMemories(nn.Module):
         rgb_indices: np.ndarray,
         ir_indices: np.ndarray,
     ) -> None:
-        """Rebuild all memories, equation (1), from the features of all training tracklets of each modality.
+        """Rebuild all memories (1) from the features of all training tracklets; LabelingError without clusters.
 
         Labels and dataset indices (int64) are aligned with the rows of the features.
-
-        Raises:
-            ValueError: If features, labels and indices differ in length, or parts of the labels are inconsistent.
-            LabelingError: If a modality has no clusters.
         """
         features = {Modality.RGB: rgb, Modality.IR: ir}
         indices = {Modality.RGB: rgb_indices, Modality.IR: ir_indices}
@@ -116,8 +111,9 @@ class TargetMemories(nn.Module):
             if len(set(sizes)) > 1:
                 raise ValueError(f'{modality.value}: features, labels and indices must align, got {sizes}')
             if not labels.num_clusters(modality):
-                remedy = 'loosen the clustering (larger eps, smaller min_samples)'
-                raise LabelingError(f'no {modality.value} tracklet has a pseudo label; {remedy}')
+                raise LabelingError(
+                    f'no {modality.value} tracklet has a pseudo label; loosen the clustering (larger eps)'
+                )
         self._table = labels.numbered()
         self.shared = self._table.shared
         self._rows = {m: {int(index): row for row, index in enumerate(indices[m])} for m in Modality}
@@ -136,12 +132,7 @@ class TargetMemories(nn.Module):
         return self.instances[modality.value]
 
     def locate(self, indices: Sequence[int], modalities: Sequence[str]) -> LocatedBatch:
-        """Look up the rows and labels of B tracklets by dataset index and modality (``'rgb'`` or ``'ir'``).
-
-        Raises:
-            RuntimeError: If the memories have not been built.
-            ValueError: If an index does not belong to a training tracklet of the given modality.
-        """
+        """Look up the rows and labels of B tracklets by dataset index and modality (``'rgb'`` or ``'ir'``)."""
         if not self._rows:
             raise RuntimeError('the memories are empty: call reset_memories (as ClusterHook does) before the loss')
         sides = [Modality(modality) for modality in modalities]
@@ -175,11 +166,7 @@ class TargetMemories(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Update all memories with the staged features in batch order, equation (2), after the optimizer step.
-
-        Raises:
-            RuntimeError: If nothing is staged.
-        """
+        """Update all memories with the staged features in batch order, equation (2), after the optimizer step."""
         if self._staged is None:
             raise RuntimeError('no features are staged: compute the loss of a batch before each update')
         static, dynamic, batch, crossed = self._staged
@@ -245,9 +232,6 @@ def aggregate_centers(
 
     For each match (p, q), a row of ``matches``, ``M^v_p <- momentum * M^v_p + (1 - momentum) * M^t_q``, and, with
     ``both_ways``, the reverse, using the old ``M^v_p``. ``normalize`` L2-normalizes updated centers.
-
-    Raises:
-        ValueError: If a cluster to be updated appears in two matches.
     """
     sides = matches.unbind(dim=1)
     for side in sides[: 1 + both_ways]:

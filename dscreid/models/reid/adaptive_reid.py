@@ -79,10 +79,6 @@ class AdaptiveReID(BaseReID):
 
         ``data_samples`` have ``index`` and ``modality``. Returns ``loss_id_static`` and ``_dynamic``, and, if active,
         ``loss_cross_vt``, ``_tv`` and ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` (v = visible, t = infrared).
-
-        Raises:
-            RuntimeError: If the memories have not been built.
-            ConfigError: If the cross loss is active but the labels contain no cross labels.
         """
         raw = self.extract_feat(inputs, self.modalities_of(data_samples))
         return self.losses_of(*raw, data_samples)

@@ -10,7 +10,6 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
-from dscreid.models.necks import BNNeck
 from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample, TrackletFeatures
 
@@ -19,6 +18,27 @@ RETRIEVALS = ('neck', 'raw')
 _NO_ARCHITECTURE = {
     'pretrained', 'pretrained_sha256', 'pretrained_activation', 'with_cp', 'compile_blocks', 'init_cfg',
 }  # fmt: skip
+
+
+@MODELS.register_module()
+class BNNeck(nn.BatchNorm1d):
+    """``BatchNorm1d`` over ``num_features`` = D features, with its bias frozen at zero (Luo et al., 2019)."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features)
+        self.bias.requires_grad_(False)
+
+    @torch.no_grad()
+    def recalibrate(self, features: Tensor) -> None:
+        """Set the running statistics to those of raw features of a domain, float (N >= 2, D) (AdaBN; Li et al.)."""
+        if features.ndim != 2 or features.shape[1] != self.num_features or len(features) < 2:
+            raise ValueError(f'needs at least two rows of {self.num_features} values, got {tuple(features.shape)}')
+        features = features.double()  # because thousands of rows are summed
+        self.running_mean.copy_(features.mean(0))
+        self.running_var.copy_(features.var(0, unbiased=True))
 
 
 class BaseReID(BaseModel):
@@ -31,9 +51,6 @@ class BaseReID(BaseModel):
         retrieval: Features that retrieval compares by inner product: ``'neck'``, each half after its neck and
             L2-normalized, or ``'raw'``, as in VLD.
         flip_test: Whether to average the features of a tracklet and its mirror image (then L2-normalized again).
-
-    Raises:
-        ConfigError: If ``retrieval`` is unknown.
     """
 
     def __init__(
@@ -65,9 +82,6 @@ class BaseReID(BaseModel):
 
         ``'tensor'`` returns the raw static and dynamic features, ``'loss'`` the losses by name, ``'predict'`` data
         samples with features.
-
-        Raises:
-            ValueError: If ``mode`` is unknown.
         """
         data_samples = data_samples or ()
         if mode == 'tensor':

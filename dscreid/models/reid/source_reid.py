@@ -10,10 +10,18 @@ from torch import Tensor, nn
 from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
 from dscreid.models.losses import supervised_contrastive_loss, weighted_regularized_triplet
-from dscreid.models.necks import IdentityHead
 from dscreid.models.reid.base import BaseReID
 from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample
+
+
+@MODELS.register_module()
+class IdentityHead(nn.Linear):
+    """Linear classifier without bias, initialized from a normal distribution of standard deviation 0.001 (AGW)."""
+
+    def __init__(self, in_features: int, num_classes: int) -> None:
+        super().__init__(in_features, num_classes, bias=False)
+        nn.init.normal_(self.weight, std=0.001)
 
 
 @MODELS.register_module()
@@ -33,9 +41,6 @@ class SourceReID(BaseReID):
         dynamic_weight: Factor on all losses of the dynamic half; 0 for encoders whose halves are identical.
         contrast_weight: Weight of a supervised contrastive loss on each neck's output, for towers with random weights.
         label_smoothing: Label smoothing of the cross entropy, in [0, 1).
-
-    Raises:
-        ConfigError: If a value is out of range.
     """
 
     def __init__(
@@ -80,9 +85,6 @@ class SourceReID(BaseReID):
 
         ``data_samples`` have a ``label`` in [0, num_classes). Returns ``loss_id_*``, ``loss_triplet_*`` and
         ``loss_contrast_*`` for ``static`` and ``dynamic``, without those of weight 0.
-
-        Raises:
-            ConfigError: If the data samples have no labels.
         """
         raw = self.extract_feat(inputs, self.modalities_of(data_samples))
         static, dynamic, data_samples = gather_batch(*raw, data_samples)

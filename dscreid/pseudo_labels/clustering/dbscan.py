@@ -35,11 +35,7 @@ def dbscan(distance: Any, eps: float = 0.6, min_samples: int = 4) -> np.ndarray:
         eps: Maximum distance between two neighbors.
         min_samples: Number of neighbors, including the tracklet itself, that make it a core point.
 
-    Returns:
-        int64 (N,), clusters numbered from 0 in order of their first core point, -1 = outlier.
-
-    Raises:
-        ValueError: If the matrix is not square, a distance is negative or a parameter is out of range.
+    Returns int64 (N,), clusters numbered from 0 in order of their first core point, -1 = outlier.
 
     Example:
         >>> dbscan(np.array([[0.0, 0.1, 9.0], [0.1, 0.0, 9.0], [9.0, 9.0, 0.0]]), eps=0.5, min_samples=2)

@@ -46,17 +46,12 @@ _HOPELESS_SHARE = 0.4
 
 @dataclass(frozen=True)
 class DensityChoice:
-    """Chosen settings and the evidence for them.
-
-    Attributes:
-        settings: The chosen settings.
-        silhouettes: Mean silhouette, with outliers counted as 0, for each ``k1`` tried.
-        silent: True if no ``k1`` gave two clusters, so that the smallest was chosen.
-    """
+    """Chosen settings and the evidence for them."""
 
     settings: ClusteringSettings
+    #: Mean silhouette, with outliers counted as 0, for each ``k1`` tried.
     silhouettes: dict[int, float] = field(default_factory=dict)
-    silent: bool = False
+    silent: bool = False  #: whether no ``k1`` gave two clusters, so that the smallest was chosen
 
     @property
     def clarity(self) -> float:
@@ -68,10 +63,7 @@ def choose_for_same_people(parts: Sequence[Features], fixed: Sequence[FixedSetti
     """Choose settings for several sets of tracklets, such as modalities, that show the same people.
 
     The set whose clusters have the largest silhouette decides for all, in proportion to the sizes of the sets.
-
-    Args:
-        parts: Float (N, D) features of each set, see :func:`choose_settings`.
-        fixed: Settings of each set that are not chosen; none may contain ``k1``.
+    ``parts`` are the float (N, D) features of each set; ``fixed``, the settings not chosen, must not contain ``k1``.
     """
     choices = [choose_settings(part, **given) for part, given in zip(parts, fixed, strict=True)]
     clearest = max(range(len(choices)), key=lambda place: choices[place].clarity)
@@ -120,9 +112,6 @@ def choose_settings(
 
     If ``k1`` is given, the others follow from it (:func:`settings_for`). Otherwise, clusters are computed for about
     fifteen sizes, with an open ``min_samples`` set to 2. Features are float (N, D), L2-normalized internally.
-
-    Raises:
-        ValueError: If features are not finite and ``k1`` is None.
     """
     if k1 is not None:
         return DensityChoice(settings_for(k1, k2, eps, min_samples))
@@ -147,7 +136,6 @@ class _Trial:
 def _trials(
     features: np.ndarray, rank: np.ndarray, scales: tuple[int, ...], k2: int | None, eps: float | None, min_samples: int
 ) -> Iterator[_Trial]:
-    """Yield trials of increasing size, at least one, until the silhouette has dropped too much."""
     best, hopeless = 0.0, 0
     for k1 in sorted(size for size in {*CANDIDATES, *scales} if size <= max(len(rank) // 3, 2)):
         labels = cluster_neighbors(features, rank, settings_for(k1, k2, eps, min_samples))
@@ -160,7 +148,6 @@ def _trials(
 
 
 def _best(trials: list[_Trial]) -> _Trial:
-    """Smallest trial whose silhouette is about the largest, among those with a cluster if there are any."""
     trials = [trial for trial in trials if (trial.labels >= 0).any()] or trials
     enough = max(trial.silhouette for trial in trials) - _ALIKE
     return next(trial for trial in trials if trial.silhouette >= enough)

@@ -142,7 +142,6 @@ def _search_bytes(problem: ClusteringProblem, search: NeighborSearch, on_gpu: bo
 
 
 def _kernel_bytes(problem: ClusteringProblem) -> int:
-    """Expected peak bytes of the Jaccard distance and DBSCAN."""
     k1 = problem.trials[-1]
     sets = (k1 + k1 // 2 + 1) * _FLOAT
     encodings = min(_EXPANDED * k1, problem.num) * (_FLOAT + _FLOAT)
@@ -153,7 +152,6 @@ def _kernel_bytes(problem: ClusteringProblem) -> int:
 
 
 def _seconds(problem: ClusteringProblem, rate: float, threads: int) -> float:
-    """Expected duration of all searches and of the compiled kernels."""
     searches = problem.further_searches + (2 if problem.k1 is None else 1)  # once to choose k1, once with it
     searching = searches * 2 * problem.num**2 * problem.dimension / (rate * _EFFICIENCY)
     # At D = 1,536, two thirds of a row's time are inner products, one per entry. Overlaps grow with the square of k1.

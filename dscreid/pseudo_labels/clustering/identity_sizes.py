@@ -30,8 +30,7 @@ _FEWEST = 12
 def mutual_neighbor_rates(rank: np.ndarray) -> np.ndarray:
     """Compute which share of a tracklet's nearest tracklets, int (N, K), itself first, have it among their own nearest.
 
-    Returns:
-        float64 (N, K - 1) in [0, 1]. Column c refers to neighborhoods of c + 2, including the tracklet itself.
+    Returns float64 (N, K - 1) in [0, 1]. Column c refers to neighborhoods of c + 2, including the tracklet itself.
     """
     num, width = rank.shape
     indptr = np.arange(num + 1) * width

@@ -44,8 +44,7 @@ class ClusteringSettings:
 def fixed_settings(owner: str, **settings: Any) -> FixedSettings:
     """Return the settings of a labeler that are not ``'auto'``; raises ConfigError, beginning with ``owner``."""
     fixed = {name: value for name, value in settings.items() if value != AUTO}
-    unknown = sorted(set(settings) - set(COMMON_CLUSTERING))
-    if unknown:
+    if unknown := sorted(set(settings) - set(COMMON_CLUSTERING)):
         raise ConfigError(f'{owner}: unknown setting {unknown}; known are {", ".join(COMMON_CLUSTERING)}')
     try:
         ClusteringSettings(**fixed)
@@ -57,14 +56,7 @@ def fixed_settings(owner: str, **settings: Any) -> FixedSettings:
 def settings_for(
     k1: int, k2: int | None = None, eps: float | None = None, min_samples: int | None = None
 ) -> ClusteringSettings:
-    """Derive the settings for identities of ``k1`` tracklets.
-
-    Args:
-        k1: Number of tracklets per identity, at least 1.
-        k2: None uses the square root of ``k1``, rounded, in [2, 4] and at most ``k1``.
-        eps: None uses 0.55.
-        min_samples: None uses a quarter of ``k1``, rounded, in [2, 4].
-    """
+    """Derive the settings that are None for identities of ``k1`` tracklets."""
     return ClusteringSettings(
         k1=k1,
         k2=min(k1, int(np.clip(round(k1**0.5), 2, 4))) if k2 is None else k2,

@@ -23,16 +23,11 @@ def silhouette(features: Features, labels: np.ndarray) -> float:
     For a tracklet with mean distance a to the others of its cluster and b to the nearest other cluster, the silhouette
     is ``(b - a) / max(a, b)``. It is 0 for the only member of a cluster. Outliers are ignored.
 
-    Returns:
-        A value in [-1, 1] for float (N, D), normalized internally, and int (N,) labels, -1 = outlier. NaN with fewer
-        than two clusters.
-
-    Raises:
-        ValueError: If a feature is not finite.
+    Returns a value in [-1, 1] for float (N, D), normalized internally, and int (N,) labels; NaN below two clusters.
     """
     judged = np.flatnonzero(labels >= 0)
-    total = _sum_of_silhouettes(features, labels, judged)
-    return math.nan if total is None else total / len(judged)
+    parts = _silhouettes_of(features, labels, judged)
+    return math.nan if parts is None else sum(float(part.sum()) for part in parts) / len(judged)
 
 
 def silhouette_of_all(features: Features, labels: np.ndarray, most: int | None = None) -> float:
@@ -42,8 +37,8 @@ def silhouette_of_all(features: Features, labels: np.ndarray, most: int | None =
     """
     num = len(labels)
     asked = np.arange(num) if most is None or num <= most else np.arange(most) * num // most
-    total = _sum_of_silhouettes(features, labels, asked[labels[asked] >= 0])
-    return 0.0 if total is None else total / len(asked)
+    parts = _silhouettes_of(features, labels, asked[labels[asked] >= 0])
+    return 0.0 if parts is None else sum(float(part.sum()) for part in parts) / len(asked)
 
 
 def mean_cluster_size(labels: np.ndarray) -> float:
@@ -60,14 +55,8 @@ def silhouettes(features: Features, labels: np.ndarray) -> np.ndarray:
     return values
 
 
-def _sum_of_silhouettes(features: Features, labels: np.ndarray, judged: np.ndarray) -> float | None:
-    """Sum over the tracklets ``judged``, which must not be outliers; None with fewer than two clusters."""
-    parts = _silhouettes_of(features, labels, judged)
-    return None if parts is None else sum(float(part.sum()) for part in parts)
-
-
 def _silhouettes_of(features: Features, labels: np.ndarray, judged: np.ndarray) -> Iterator[Tensor] | None:
-    """Yield the silhouettes of the tracklets ``judged`` in parts; see ``_sum_of_silhouettes``."""
+    """Yield the silhouettes of the tracklets ``judged``, no outliers, in parts; None with fewer than two clusters."""
     matrix, kept = as_feature_matrix(features, 'features'), labels >= 0
     _, numbers, counts = np.unique(labels[kept], return_inverse=True, return_counts=True)
     if len(counts) < 2:

@@ -1,1 +1,5 @@
-"""The registered labelers, and their base class."""
+"""The registered labelers. Importing this package registers all of them."""
+
+from dscreid.pseudo_labels.labelers import cluster, gur, matching, neighbor_guided, true_labels, unification
+
+__all__ = ['cluster', 'gur', 'matching', 'neighbor_guided', 'true_labels', 'unification']

@@ -13,13 +13,8 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.neighbors import NeighborSearch
-from dscreid.pseudo_labels.clustering.forecast import (
-    ClusteringProblem,
-    check_fits,
-    forecast_round,
-    memory_errors,
-    product_rate,
-)
+from dscreid.pseudo_labels.clustering import forecast as forecasts
+from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
 from dscreid.pseudo_labels.descriptors import finite_descriptors
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
@@ -31,42 +26,26 @@ CLUSTERING: Mapping[str, Any] = MappingProxyType({'type': 'ClusterLabeler'})
 
 @dataclass(frozen=True)
 class LabelingContext:
-    """Information that a labeler may use in addition to the features of an epoch.
+    """Information that a labeler may use in addition to the features of an epoch."""
 
-    Attributes:
-        epoch: Zero-based epoch that the labels are for.
-        cameras: int64 (N,) of each modality, the camera of each tracklet.
-        centers: The C centers of each modality's memory after the previous epoch, the same object if its labels were
-            shared. None before the first labeling.
-        groups: int64 (C,) of each modality, the group of each center. None if there were no groups.
-    """
-
-    epoch: int
-    cameras: Mapping[Modality, np.ndarray]
+    epoch: int  #: zero-based epoch that the labels are for
+    cameras: Mapping[Modality, np.ndarray]  #: int64 (N,) of each modality, the camera of each tracklet
+    #: The C centers of each modality's memory after the previous epoch, the same object if its labels were shared.
     centers: Mapping[Modality, TrackletFeatures] | None = None
-    groups: Mapping[Modality, np.ndarray] | None = None
+    groups: Mapping[Modality, np.ndarray] | None = None  #: int64 (C,) of each modality, the group of each center
 
 
 class Labeler:
-    """Base class of labelers, which give every training tracklet a pseudo label. A subclass defines ``__call__``.
+    """Base class of labelers, which give every training tracklet a pseudo label. A subclass defines ``__call__``."""
 
-    Attributes:
-        needs_context: Whether the labeler reads its third argument.
-        needs_centers: Whether it reads the centers of the previous epoch, so that it cannot label the first epoch.
-        clustering: The labeler that forms its clusters, if there is one.
-    """
-
-    needs_context: bool = False
-    needs_centers: bool = False
-    clustering: 'Labeler | None' = None
+    needs_context: bool = False  #: whether the labeler reads its third argument
+    needs_centers: bool = False  #: whether it reads the centers of the previous epoch, so it cannot label the first one
+    clustering: 'Labeler | None' = None  #: the labeler that forms its clusters, if there is one
 
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities; raises LabelingError if the features cannot be labeled.
-
-        ``ClusterHook`` gives a context.
-        """
+        """Label both modalities; raises LabelingError if the features cannot be labeled."""
         raise NotImplementedError(f'{type(self).__name__} must define __call__')
 
     def check_cameras(self, cameras: Mapping[Modality, np.ndarray]) -> None:
@@ -86,9 +65,8 @@ class Labeler:
 
     def _check_clustered(self, labels: np.ndarray, modality: Modality, remedy: str) -> None:
         if not (labels >= 0).any():
-            raise LabelingError(
-                f'{type(self).__name__}: none of {len(labels)} {modality.value} tracklets is in a cluster; {remedy}'
-            )
+            name = type(self).__name__
+            raise LabelingError(f'{name}: no cluster in modality {modality.value} (N={len(labels)}); {remedy}')
 
 
 def build_labeler(config: Mapping[str, Any], owner: str) -> Labeler:
@@ -105,8 +83,7 @@ def build_clustering(config: Mapping[str, Any], owner: str) -> Labeler:
     """Build a labeler that clusters by the features only; raises ConfigError if it needs a context."""
     clustering = build_labeler(config, owner)
     if clustering.needs_context:
-        name = type(clustering).__name__
-        raise ConfigError(f'{owner}: {name} cannot be its clustering, because it needs a context; use ClusterLabeler')
+        raise ConfigError(f'{owner}: {config["type"]} needs a context; use ClusterLabeler as the clustering')
     return clustering
 
 
@@ -125,8 +102,7 @@ class SeparateLabeler(Labeler):
         clusters = self.clustering(visible, infrared)
         if clusters.shared:
             raise ConfigError(
-                f'{type(self).__name__}: {type(self.clustering).__name__} uses one numbering for both modalities; use '
-                'ClusterLabeler as its clustering'
+                f'{type(self).__name__} needs a numbering per modality; use ClusterLabeler as its clustering'
             )
         for modality in Modality:
             self._check_clustered(clusters.of(modality), modality, 'use a larger eps or a smaller min_samples')
@@ -142,17 +118,15 @@ class SeparateLabeler(Labeler):
 def labeling_within_memory(
     labeler: Labeler, rgb: TrackletFeatures, ir: TrackletFeatures, search: NeighborSearch, logger: Logger
 ) -> Iterator[None]:
-    """Log a forecast, if the labeler gives its problems, and warn if memory may not suffice for the block.
-
-    Raises ResourceError if the clustering cannot fit into memory, or memory runs out inside the block.
-    """
+    """Log a forecast if known, and warn if memory may not suffice; ResourceError if it cannot or does not suffice."""
     problems = labeler.problems({Modality.RGB: len(rgb), Modality.IR: len(ir)}, 2 * rgb.static.shape[1])
     free = free_memory(swap=True)
     if problems:
         device = rgb.static.device.type
-        forecast = forecast_round(problems, search, product_rate(device), device, torch.get_num_threads())
+        rate = forecasts.product_rate(device)
+        forecast = forecasts.forecast_round(problems, search, rate, device, torch.get_num_threads())
         logger.info(f'clustering forecast: {forecast}')
-        if warning := check_fits(forecast, problems, free, free_gpu_memory() if device == 'cuda' else None):
+        if warning := forecasts.check_fits(forecast, problems, free, free_gpu_memory() if device == 'cuda' else None):
             logger.warning(warning)
-    with memory_errors(problems, free):
+    with forecasts.memory_errors(problems, free):
         yield

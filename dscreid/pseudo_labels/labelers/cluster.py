@@ -3,15 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
-from dscreid.errors import LabelingError
-from dscreid.neighbors.jaccard import jaccard_distance
 from dscreid.pseudo_labels.clustering.dbscan import cluster
 from dscreid.pseudo_labels.clustering.density import settings_of_modalities
 from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
-from dscreid.pseudo_labels.clustering.settings import COMMON_CLUSTERING, ClusteringSettings, fixed_settings
+from dscreid.pseudo_labels.clustering.settings import COMMON_CLUSTERING, fixed_settings
 from dscreid.pseudo_labels.descriptors import check_finite, joined_halves
 from dscreid.pseudo_labels.labelers.base import Labeler, LabelingContext
 from dscreid.registry import LABELERS
@@ -66,28 +61,9 @@ class ClusterLabeler(Labeler):
         settings = settings_of_modalities(self.fixed, joined)
         labels = {modality: cluster(rows, settings[modality]) for modality, rows in joined.items()}
         for modality, found in labels.items():
-            if not (found >= 0).any():
-                raise LabelingError(_no_cluster_message(modality, joined[modality], settings[modality]))
+            self._check_clustered(found, modality, f'raise eps, or lower min_samples or k1 ({settings[modality]})')
         return PseudoLabels(rgb=labels[Modality.RGB], ir=labels[Modality.IR], shared=False)
 
     def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem]:
         """List both modalities."""
         return [ClusteringProblem(counts[m], dimension, fixed.get('k1')) for m, fixed in self.fixed.items()]
-
-
-def _no_cluster_message(modality: Modality, joined: Tensor, settings: ClusteringSettings) -> str:
-    given = f'no cluster in modality {modality.value} (N={len(joined)}, {settings})'
-    if len(joined) < settings.min_samples:
-        return (
-            f'{given}: fewer tracklets than min_samples; check that the training split has this modality, or lower '
-            'min_samples'
-        )
-    graph = jaccard_distance(joined, settings.k1, settings.k2, max_distance=0.999)
-    place = max(settings.min_samples - 1, 1)  # the diagonal holds place 0
-    rows = np.split(graph.data, graph.indptr[1:-1])
-    nearest = np.array([np.sort(row)[place] if len(row) > place else 1.0 for row in rows])
-    cure = 'raise eps above that, or lower min_samples or k1' if nearest.min() < 1 else 'lower min_samples'
-    return (
-        f'{given}: the Jaccard distance within which a tracklet has {place} others is {nearest.min():.2f} at least, '
-        f'with a median of {np.median(nearest):.2f}; {cure}'
-    )

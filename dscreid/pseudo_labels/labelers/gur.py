@@ -65,12 +65,9 @@ class CameraLabeler(Labeler):
             found, owners = self._cluster_cameras(descriptors, cameras[modality])
             self._check_clustered(found, modality, f'{_LOOSER}, or {_WITHOUT_CAMERAS}')
             if len(empty := np.setdiff1d(cameras[modality], owners)):
-                print_log(
-                    f'CameraLabeler: {len(empty)} of {len(np.unique(cameras[modality]))} {modality.value} cameras have '
-                    f'no cluster; their tracklets are left out of this epoch: {", ".join(map(str, empty))}',
-                    logger='current',
-                    level=logging.WARNING,
-                )
+                which = f'{modality.value} cameras {", ".join(map(str, empty))} have no cluster'
+                message = f'CameraLabeler: {which}; their tracklets are left out of this epoch'
+                print_log(message, logger='current', level=logging.WARNING)
             labels[modality], groups[modality] = found, owners
         return PseudoLabels(rgb=labels[Modality.RGB], ir=labels[Modality.IR], shared=False, groups=groups)
 
@@ -107,9 +104,6 @@ class _AffinityLabeler(Labeler):
         self.scale = scale
         self.fixed = fixed_settings(type(self).__name__, k1=k1, k2=k2, eps=eps, min_samples=min_samples)
 
-    def _cluster(self, affinities: Tensor, name: str) -> np.ndarray:
-        return cluster(affinities, chosen_settings(affinities, self.fixed, name))
-
     def _checked(self, rgb: np.ndarray, ir: np.ndarray, shared: bool) -> PseudoLabels:
         self._check_clustered(rgb, Modality.RGB, _LOOSER)
         self._check_clustered(ir, Modality.IR, _LOOSER)
@@ -124,9 +118,7 @@ class JointLabeler(_AffinityLabeler):
     trained in the previous epoch, so this cannot be the first labeler. A cluster may have members in only one modality.
     The released code uses ``eps=0.6`` for SYSU-MM01 and 0.3 for RegDB.
 
-    Args:
-        scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05. ``k1``,
-            ``k2``, ``eps`` and ``min_samples`` are those of ``ClusterLabeler``.
+    ``scale`` is the reciprocal of the loss temperature; the other arguments are those of ``ClusterLabeler``.
 
     Example (config)::
 
@@ -139,13 +131,11 @@ class JointLabeler(_AffinityLabeler):
         """Label both modalities jointly, from 0 without gaps."""
         centers = self._given(context).centers
         if centers is None:
-            raise ConfigError(
-                'JointLabeler: there are no cluster centers before the first epoch; begin with ClusterLabeler'
-            )
+            raise ConfigError('JointLabeler: there are no centers before the first epoch; begin with ClusterLabeler')
         tracklets = torch.cat(list(finite_descriptors(visible, infrared).values()))
         parts = [tracklet_descriptors(centers[modality]) for modality in Modality]
         affinities = torch.cat([proxy_affinities(tracklets, part, scale=self.scale) for part in parts], dim=1)
-        labels = self._cluster(affinities, 'both modalities')
+        labels = cluster(affinities, chosen_settings(affinities, self.fixed, 'both modalities'))
         return self._checked(labels[: len(visible)], labels[len(visible) :], shared=True)
 
 
@@ -164,12 +154,12 @@ class ProxyAffinityLabeler(_AffinityLabeler):
         context = self._given(context)
         if context.centers is None or context.groups is None:
             raise ConfigError(
-                f'ProxyAffinityLabeler: it needs the clusters of CameraLabeler, which did not label the epoch before '
-                f'epoch {context.epoch + 1}; put it after CameraLabeler in a cycle'
+                f'ProxyAffinityLabeler: the epoch before epoch {context.epoch + 1} was not labeled by CameraLabeler; '
+                'put it after CameraLabeler in a cycle'
             )
         labels = []
         for modality, descriptors in finite_descriptors(visible, infrared).items():
             proxies = tracklet_descriptors(context.centers[modality])
             affinities = proxy_affinities(descriptors, proxies, context.groups[modality], self.scale)
-            labels.append(self._cluster(affinities, modality.value))
+            labels.append(cluster(affinities, chosen_settings(affinities, self.fixed, modality.value)))
         return self._checked(labels[0], labels[1], shared=False)

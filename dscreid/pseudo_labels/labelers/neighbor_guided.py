@@ -11,17 +11,11 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError
 from dscreid.neighbors.knn import nearest_by_inner_product
+from dscreid.pseudo_labels import neighbor_soft as ng
 from dscreid.pseudo_labels.descriptors import mean_descriptors
 from dscreid.pseudo_labels.labelers.base import CLUSTERING, SeparateLabeler
 from dscreid.pseudo_labels.labelers.matching import matched_cross_labels
-from dscreid.pseudo_labels.neighbor_soft import (
-    confidence_weights,
-    label_shares,
-    neighbor_count,
-    overlap_shares,
-    soft_targets,
-)
-from dscreid.pseudo_labels.transport import transport_labels
+from dscreid.pseudo_labels.matching import transport_labels
 from dscreid.registry import LABELERS
 from dscreid.structures import CrossLabels, Modality, PseudoLabels, SoftTargets
 
@@ -57,9 +51,8 @@ class NeighborSoftLabeler(SeparateLabeler):
         counts = [topk] if passes is None else [topk, passes]
         if min(counts) < 1 or not _is_ratio(max_cluster_ratio) or not 0 <= balance <= 1 or sharpness < 0:
             raise ConfigError(
-                'NeighborSoftLabeler: topk must be at least 1, max_cluster_ratio positive or None, balance in [0, 1], '
-                'sharpness not negative and passes at least 1 or None, got '
-                f'{topk}, {max_cluster_ratio}, {balance}, {sharpness} and {passes}'
+                'NeighborSoftLabeler: needs topk and passes >= 1, max_cluster_ratio > 0, balance in [0, 1] and '
+                f'sharpness >= 0, got {topk}, {passes}, {max_cluster_ratio}, {balance} and {sharpness}'
             )
         super().__init__(clustering)
         self.topk = topk
@@ -70,13 +63,13 @@ class NeighborSoftLabeler(SeparateLabeler):
 
     def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
         cross = matched_cross_labels(descriptors, labels, self.passes)
-        counts = {m: neighbor_count(labels.of(m), self.topk, self.max_cluster_ratio) for m in Modality}
+        counts = {m: ng.neighbor_count(labels.of(m), self.topk, self.max_cluster_ratio) for m in Modality}
 
         def softened(own: Modality, wanted: np.ndarray, asked: Modality) -> SoftTargets:
             neighbors = _nearest_rows(descriptors[own], descriptors[asked], counts[asked], own is asked)
-            shares = overlap_shares(neighbors, labels.of(asked))
-            targets = soft_targets(wanted, shares, self.balance)
-            return SoftTargets(targets, confidence_weights(wanted, shares, self.sharpness))
+            shares = ng.overlap_shares(neighbors, labels.of(asked))
+            targets = ng.soft_targets(wanted, shares, self.balance)
+            return SoftTargets(targets, ng.confidence_weights(wanted, shares, self.sharpness))
 
         soft = {m: softened(m, labels.of(m), m) for m in Modality}
         cross = replace(cross, soft={m: softened(m, cross.of(m), m.other) for m in Modality})
@@ -94,8 +87,8 @@ class TransportLabeler(SeparateLabeler):
     """Cluster each modality, and assign its tracklets to the other's clusters by optimal transport, in both directions.
 
     A RECONSTRUCTION of DOTLA (Cheng et al., ACM MM 2023) from summaries of the paper. The transport follows a later
-    release of the same group (see :mod:`dscreid.pseudo_labels.transport`). The refinement by neighbors, including all
-    its numbers, is guessed. The paper's consistency loss among cross-modality neighbors is not implemented.
+    release of the same group (see :func:`dscreid.pseudo_labels.transport_labels`). The refinement by neighbors,
+    including all its numbers, is guessed. The consistency loss among cross-modality neighbors is not implemented.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
@@ -124,9 +117,8 @@ class TransportLabeler(SeparateLabeler):
         in_range = sharpness > 0 and min(tolerance, topk) >= 0 and max_steps >= 1 and 0 <= balance <= 1
         if not in_range or not _is_ratio(max_cluster_ratio):
             raise ConfigError(
-                'TransportLabeler: sharpness must be positive, tolerance and topk not negative, max_steps at least 1, '
-                'max_cluster_ratio positive or None, and balance in [0, 1], got '
-                f'{sharpness}, {tolerance}, {topk}, {max_steps}, {max_cluster_ratio} and {balance}'
+                'TransportLabeler: needs sharpness and max_cluster_ratio > 0, tolerance and topk >= 0, max_steps >= 1, '
+                f'balance in [0, 1]; got {sharpness}, {max_cluster_ratio}, {tolerance}, {topk}, {max_steps}, {balance}'
             )
         super().__init__(clustering)
         self.marginals = marginals
@@ -163,12 +155,11 @@ class TransportLabeler(SeparateLabeler):
     def _refined(
         self, descriptors: Mapping[Modality, Tensor], labels: PseudoLabels, modality: Modality, transported: np.ndarray
     ) -> SoftTargets:
-        """Mix transported labels (N,) with the labels of the nearest tracklets of the other modality."""
         other = modality.other
-        k = neighbor_count(labels.of(other), self.topk, self.max_cluster_ratio)
-        shares = label_shares(_nearest_rows(descriptors[modality], descriptors[other], k), labels.of(other))
+        k = ng.neighbor_count(labels.of(other), self.topk, self.max_cluster_ratio)
+        shares = ng.label_shares(_nearest_rows(descriptors[modality], descriptors[other], k), labels.of(other))
         weights = (transported >= 0).astype(np.float32)
-        return SoftTargets(soft_targets(transported, shares, self.balance), weights)
+        return SoftTargets(ng.soft_targets(transported, shares, self.balance), weights)
 
 
 def _nearest_rows(queries: Tensor, gallery: Tensor, k: int, self_first: bool = False) -> np.ndarray:

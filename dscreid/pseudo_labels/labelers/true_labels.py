@@ -29,8 +29,5 @@ class TrueLabels(Labeler):
     ) -> PseudoLabels:
         """Return the true labels; raises ValueError if the numbers of tracklets do not match."""
         if (len(visible), len(infrared)) != (len(self.labels.rgb), len(self.labels.ir)):
-            raise ValueError(
-                f'{len(visible)} visible and {len(infrared)} infrared features, but the ground truth has '
-                f'{len(self.labels.rgb)} and {len(self.labels.ir)} tracklets; use the same dataset for both'
-            )
+            raise ValueError('features and ground truth have different numbers of tracklets; use one dataset for both')
         return self.labels

@@ -29,8 +29,6 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
 class _UnifyingLabeler(Labeler):
-    """Labeler that needs what its clustering needs."""
-
     clustering: Labeler
 
     def __init__(self, clustering: Mapping[str, Any]) -> None:
@@ -148,10 +146,8 @@ class UnificationLabeler(_UnifyingLabeler):
         infrared_centers: bool = True,
     ) -> None:
         if topk < 1 or temperature <= 0 or (smoothing_topk is not None and smoothing_topk < 1):
-            raise ConfigError(
-                'UnificationLabeler: topk must be at least 1, temperature positive, and smoothing_topk at least 1 or '
-                f'None, got {topk}, {temperature} and {smoothing_topk}'
-            )
+            given = f'{topk}, {temperature} and {smoothing_topk}'
+            raise ConfigError(f'UnificationLabeler: topk, temperature and smoothing_topk must be positive, got {given}')
         super().__init__(clustering)
         self.topk = topk
         self.temperature = temperature
@@ -170,16 +166,13 @@ class UnificationLabeler(_UnifyingLabeler):
         if self.smoothing_topk is not None:
             rgb = smooth_labels(rows, rgb, self.smoothing_topk, self.outliers_vote)
         if not (rgb >= 0).any():
-            raise LabelingError(
-                f'UnificationLabeler: no visible tracklet got an infrared label (clusters: {clusters.summary()}); set '
-                'outliers_vote=False, lower topk or smoothing_topk, or use a larger eps in its clustering'
-            )
+            what = f'no visible tracklet got an infrared label (clusters: {clusters.summary()})'
+            raise LabelingError(f'UnificationLabeler: {what}; set outliers_vote=False or use a larger eps')
         center_modality = Modality.IR if self.infrared_centers else None
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=True, center_modality=center_modality)
 
 
 def _checked(name: str, arguments: Mapping[str, Any] | None, check: Callable[..., None]) -> dict[str, Any] | None:
-    """Return keyword arguments that ``check`` accepts, completed with its defaults."""
     if arguments is None:
         return None
     signature = inspect.signature(check)
@@ -195,10 +188,7 @@ def _check_agreement(agreement: Mapping[str, Any] | None, inter: Mapping[str, An
     if agreement is None:
         return
     if inter is None or inter['min_votes'] is not None:
-        raise ConfigError(
-            'DSLULabeler: agreement sets the votes that inter needs in each epoch, so inter must be given, without '
-            'min_votes'
-        )
+        raise ConfigError('DSLULabeler: agreement needs inter without min_votes, because it sets them in each epoch')
     topk = inter['topk']
     try:
         votes_needed(0, topk, **agreement)

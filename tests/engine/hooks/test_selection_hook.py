@@ -79,7 +79,7 @@ class AskingLabeler(Labeler):
 
 
 def test_the_clustering_must_do_with_features():
-    with pytest.raises(ConfigError, match='SelectionHook: AskingLabeler cannot be its clustering'):
+    with pytest.raises(ConfigError, match='SelectionHook: AskingLabeler needs a context'):
         SelectionHook(clustering=dict(type='AskingLabeler'))
 
 

@@ -7,7 +7,7 @@ from dispatch_records import DispatchRecord
 from oracles.memory_update_oracle import least_similar, update_in_turns
 
 from dscreid.errors import ConfigError
-from dscreid.models.memories import (
+from dscreid.models.memories.feature_memory import (
     ClusterMemory,
     InstanceMemory,
     cluster_centers,

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from dscreid.errors import ConfigError
-from dscreid.models.necks import BNNeck
 from dscreid.models.reid import SourceReID
+from dscreid.models.reid.base import BNNeck
 from dscreid.registry import MODELS
 
 

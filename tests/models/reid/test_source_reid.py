@@ -7,8 +7,8 @@ from mmengine.optim import OptimWrapper
 
 from dscreid.errors import ConfigError
 from dscreid.models.losses import weighted_regularized_triplet
-from dscreid.models.necks import IdentityHead
 from dscreid.models.reid import SourceReID
+from dscreid.models.reid.source_reid import IdentityHead
 from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample
 

@@ -104,13 +104,12 @@ def test_the_log_of_empty_cameras(world, monkeypatch):
     assert not lines
     world.cameras[IR][:2] = 99
     world.label({'type': 'CameraLabeler', **LOOSE}, world.context())
-    assert [line.split(';')[0] for line in lines] == ['CameraLabeler: 1 of 3 ir cameras have no cluster']
-    assert lines[0].endswith(': 99')
+    assert [line.split(';')[0] for line in lines] == ['CameraLabeler: ir cameras 99 have no cluster']
 
 
 def test_no_cluster_in_any_camera_is_an_error(world):
     world.features[IR] = no_world(50)
-    with pytest.raises(LabelingError, match=r'CameraLabeler: none of 50 ir tracklets.*without cameras'):
+    with pytest.raises(LabelingError, match=r'CameraLabeler: no cluster in modality ir \(N=50\).*without cameras'):
         world.label({'type': 'CameraLabeler', 'k1': 8, 'k2': 1, 'eps': 0.01}, world.context())
 
 
@@ -145,7 +144,7 @@ def test_affinities_join_what_cameras_part():
 def test_affinities_need_camera_clusters(world):
     config = {'type': 'ProxyAffinityLabeler', **LOOSE}
     for context in (world.context(4), world.context(4, labels=world.label(CLUSTERING))):
-        with pytest.raises(ConfigError, match=r'needs the clusters of CameraLabeler.* before epoch 5'):
+        with pytest.raises(ConfigError, match=r'before epoch 5 was not labeled by CameraLabeler'):
             world.label(config, context)
 
 
@@ -175,11 +174,11 @@ def test_joint_descriptors_are_the_formula(world):
 
 def test_joint_clustering_needs_centres_and_both_modalities(world):
     config = {'type': 'JointLabeler', **LOOSE}
-    with pytest.raises(ConfigError, match='no cluster centers before the first epoch'):
+    with pytest.raises(ConfigError, match='no centers before the first epoch'):
         world.label(config, world.context(0))
     context = world.context(labels=world.label(CLUSTERING))
     empty = TrackletFeatures(torch.zeros(0, 24), torch.zeros(0, 24))
-    with pytest.raises(LabelingError, match='JointLabeler: none of 0 ir tracklets'):
+    with pytest.raises(LabelingError, match=r'JointLabeler: no cluster in modality ir \(N=0\)'):
         LABELERS.build(config)(world.features[RGB], empty, context)
 
 

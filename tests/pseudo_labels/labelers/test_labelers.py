@@ -139,7 +139,7 @@ def test_fixed_settings_are_not_touched(monkeypatch, lines):
 def test_nothing_to_choose_from_is_explained(lines):
     rgb, *_ = _world()
     empty = TrackletFeatures(torch.zeros(0, 24), torch.zeros(0, 24))
-    with pytest.raises(LabelingError, match=r'modality ir \(N=0, k1=2.*fewer tracklets'):
+    with pytest.raises(LabelingError, match=r'modality ir \(N=0\).*k1=2'):
         LABELERS.build(AUTO)(rgb, empty)
     assert lines[-1].startswith('clustering of ir: k1=2, k2=2, eps=0.55, min_samples=2 (the smallest: no number of')
 
@@ -168,14 +168,11 @@ def test_no_cluster_is_explained():
     rgb, ir, *_ = _world()
     lonely = TrackletFeatures(*torch.randn(2, 40, 24, generator=torch.Generator().manual_seed(0)))
     labeler = LABELERS.build({**CLUSTERING, 'k2': 1, 'eps': 0.01})
-    with pytest.raises(
-        LabelingError, match=r'modality rgb \(N=40, k1=12, k2=1, eps=0.01, min_samples=3\).*has 2 others is'
-    ):
-        labeler(lonely, ir)
-    with pytest.raises(LabelingError, match=r'raise eps above that'):
+    message = r'modality rgb \(N=40\); raise eps.* \(k1=12, k2=1, eps=0.01, min_samples=3\)'
+    with pytest.raises(LabelingError, match=message):
         labeler(lonely, ir)
     empty = TrackletFeatures(torch.zeros(0, 24), torch.zeros(0, 24))
-    with pytest.raises(LabelingError, match=r'modality ir \(N=0.*fewer tracklets than min_samples'):
+    with pytest.raises(LabelingError, match=r'modality ir \(N=0\)'):
         LABELERS.build(CLUSTERING)(rgb, empty)
 
 
