@@ -145,11 +145,15 @@ class AdaptiveReID(BaseReID):
                     continue  # A disabled pair has no term, so a term of 0 always means that nothing was found.
                 query, bank = (LETTERS[letter] for letter in pair)
                 anchors = batch.anchors[query]
+                rows, comparable = batch.rows[anchors], query is bank or self.memories.shared
+                bank_labels = self.memories.instance_labels(bank) if comparable else None
                 term = factor * module(
                     static[anchors],
                     dynamic[anchors],
-                    self.memories.instance_memory(query).features(batch.rows[anchors]),
+                    self.memories.instance_memory(query).features(rows),
                     self.memories.instance_memory(bank).features(),
+                    rows if query is bank else None,
+                    None if bank_labels is None else batch.labels[anchors][:, None] == bank_labels,
                 )
                 name = f'loss_neighbor_{pair}'
                 losses[name] = losses.get(name, 0) + term
