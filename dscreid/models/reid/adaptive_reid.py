@@ -46,8 +46,9 @@ class AdaptiveReID(BaseReID):
         retrieval: str = 'neck',
         flip_test: bool = False,
         cross_loss: dict[str, Any] | None = None,
+        ranking: str | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, retrieval, flip_test)
+        super().__init__(backbone, data_preprocessor, retrieval, flip_test, ranking)
         self.identity_loss = MODELS.build({'type': 'ClusterContrastiveLoss', **(identity_loss or {})})
         self.neighbor_losses = nn.ModuleList(  # type: ignore[assignment]  # not generic
             MODELS.build({'type': 'NeighborContrastiveLoss', **config}) for config in neighbor_losses
