@@ -195,7 +195,8 @@ def evaluate(
         protocol: Protocol to use instead of the config's.
         flip: Whether to average features with those of the mirrored tracklets.
         out: JSON file for the metrics, or for the reason why nothing is measured. It also stores the parameters of
-            ``rerank`` and ``query_expansion``, and confidence intervals under ``confidence``.
+            ``rerank`` and ``query_expansion``, confidence intervals under ``confidence``, and, under ``rankings``, the
+            metrics of each feature that tracklets could be ranked by (``RANKINGS``).
         dump_features: ``.safetensors`` file for the features of all tracklets.
         rerank: See ``ReIDMetric``, also for the next three arguments; None uses the config's setting.
         query_expansion: Like ``rerank``.
@@ -220,6 +221,7 @@ def evaluate(
     options: dict[str, Any] = dict(rerank=rerank, query_expansion=query_expansion, confidence=confidence)
     files = dict(dump=dump_features, per_query=per_query)
     options |= {name: str(path) for name, path in files.items() if path is not None}
+    options |= dict(by_ranking=True)
     config.test_evaluator.update({name: value for name, value in options.items() if value is not None})
     if flip:
         config.model.flip_test = True
@@ -271,6 +273,7 @@ def _additions(runner: Runner, result: Evaluation) -> dict[str, Any]:
     for metric in runner.test_evaluator.metrics:
         if result.reason is None and isinstance(metric, ReIDMetric):
             additions |= {name: asdict(option) for name, option in metric.test_time_options().items()}
+            additions['rankings'] = metric.rankings
             if intervals:
                 additions['confidence'] = metric.interval_settings() | {'intervals': intervals}
     return additions

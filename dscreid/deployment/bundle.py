@@ -17,8 +17,9 @@ from dscreid.apis.config import config_name, load_config
 from dscreid.apis.inference import init_model
 from dscreid.engine.common_settings import fill_common_settings
 from dscreid.errors import CheckpointError, ConfigError
-from dscreid.models.reid import BaseReID
+from dscreid.models.reid.base import RETRIEVALS, BaseReID
 from dscreid.registry import MODELS
+from dscreid.structures import RANKINGS, Ranking
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import list_differences, sha256
 from dscreid.utils.files import replacing
@@ -30,7 +31,7 @@ CONTENT, WEIGHTS = 'bundle.json', 'model.safetensors'
 _REMEDY = 'make the bundle again with dscreid bundle'
 _PREFIXES = ('backbone.', 'static_neck.', 'dynamic_neck.')
 #: Methods that define features; a bundle holds no code, so a model must not replace them.
-_FEATURES = ('extract_feat', 'embed', 'finish', '_project', '_normalized')
+_FEATURES = ('extract_feat', 'rank_features', 'ranking_parts')
 #: Settings of an encoder that matter only before or during training.
 _TRAINING_ONLY = ('pretrained', 'pretrained_sha256', 'pretrained_activation', 'with_cp', 'init_cfg')
 #: Transforms of a bundle's pipeline, in this order.
@@ -45,7 +46,7 @@ class Bundle:
         name: Name of the model, by default that of its config.
         license: Terms under which the weights may be used.
         training_data: Data that the weights were trained on.
-        model: Arguments of ``BaseReID``: ``backbone``, ``data_preprocessor``, ``retrieval``, ``flip_test``.
+        model: Arguments of ``BaseReID``.
         pipeline: Configs of ``SampleFrames`` and ``LoadFrames``, as in the evaluation.
         feature: ``size``, and a ``definition`` in words.
         weights_sha256: SHA-256 of ``model.safetensors``.
@@ -75,8 +76,9 @@ class Bundle:
 
     @property
     def scale(self) -> float:
-        """Factor that gives joined halves of unit length unit length; 1 for raw features, which have other lengths."""
-        return 1.0 if self.model['retrieval'] == 'raw' else math.sqrt(0.5)
+        """Factor that gives joined parts of unit length unit length; 1 for parts that have other lengths."""
+        ranking = RANKINGS[self.model.get('ranking') or RETRIEVALS[self.model['retrieval']]]
+        return math.sqrt(1 / len(ranking.parts)) if ranking.normalized else 1.0
 
 
 def make_bundle(
@@ -130,7 +132,10 @@ def make_bundle(
         training_data=_escaped(training_data.strip()),
         model=_plain(_model_arguments(config, model, flip)),
         pipeline=_plain(_pipeline(config)),
-        feature={'size': 2 * model.embed_dim, 'definition': _definition(model.retrieval)},
+        feature={
+            'size': len(RANKINGS[model.ranking].parts) * model.embed_dim,
+            'definition': _definition(RANKINGS[model.ranking]),
+        },
         weights_sha256=sha256(out / WEIGHTS),
         custom_imports=[imports] if isinstance(imports, str) else list(imports),
         calibration=None,
@@ -213,6 +218,7 @@ def _model_arguments(config: Config, model: BaseReID, flip: bool | None) -> dict
         'backbone': _without_training(config.model.backbone),
         'data_preprocessor': preprocessor,
         'retrieval': model.retrieval,
+        'ranking': model.ranking,
         'flip_test': model.flip_test if flip is None else flip,
     }
 
@@ -243,10 +249,13 @@ def _pipeline(config: Config) -> list[dict[str, Any]]:
     return steps
 
 
-def _definition(retrieval: str) -> str:
-    if retrieval == 'raw':
-        return 'raw static and dynamic half, joined; compare by inner product'
-    return 'static and dynamic half after their necks, each L2-normalized, joined, divided by sqrt(2): unit length'
+def _definition(ranking: Ranking) -> str:
+    parts = ' and '.join(
+        part if '_' not in part else f'{part.removeprefix("neck_")} after its neck' for part in ranking.parts
+    )
+    if not ranking.normalized:
+        return f'{parts}, joined; compare by inner product'
+    return f'{parts}, L2-normalized' + (', joined, divided by sqrt(2): unit length' if len(ranking.parts) == 2 else '')
 
 
 def _escaped(text: str) -> str:

@@ -47,7 +47,7 @@ class FramesToFeatures(nn.Module):
         """Normalize the frames and compute the features."""
         preprocessor: Any = self.model.data_preprocessor
         inputs = preprocessor.normalize(frames.float() / 255)
-        return self.model.embed(inputs).concatenated() * self.scale
+        return self.model.rank_features(inputs) * self.scale
 
 
 class _HalfPrecision(nn.Module):

@@ -126,7 +126,7 @@ class TrackletInferencer:
 @torch.inference_mode()
 def _embedded(model: Any, frames: torch.Tensor, modalities: Sequence[str] | None) -> npt.NDArray[np.float32]:
     inputs = model.data_preprocessor({'inputs': frames}, training=False)['inputs']
-    return model.embed(inputs, modalities).concatenated().float().cpu().numpy()
+    return model.rank_features(inputs, modalities).cpu().numpy()
 
 
 def _on_device(model: Any, device: str | torch.device) -> Any:

@@ -14,7 +14,9 @@ from dscreid.utils.files import replacing
 
 MODALITY_CODES = {Modality.RGB: 0, Modality.IR: 1}
 UNKNOWN = -1  # person id of tracklets whose person is unknown
-_MATRICES = ('feature', 'static', 'dynamic')
+#: Parts of rankings, see :func:`dscreid.structures.ranking_feature`.
+PARTS = ('static', 'dynamic', 'neck_static', 'neck_dynamic')
+_MATRICES = ('feature', *PARTS)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class FeatureTable:
     index: np.ndarray  #: int64 (N,), position in the dataset
     static: np.ndarray | None = None  #: float32 (N, D), raw static features, or None
     dynamic: np.ndarray | None = None  #: float32 (N, D), raw dynamic features, or None
+    neck_static: np.ndarray | None = None  #: float32 (N, D), static features after their neck, or None
+    neck_dynamic: np.ndarray | None = None  #: float32 (N, D), dynamic features after their neck, or None
     length: np.ndarray | None = None  #: int64 (N,), number of frames, or None
     #: int64 (N,), ``index`` of the first tracklet with the same frames. If None, all tracklets are different.
     same_as: np.ndarray | None = None

@@ -13,13 +13,20 @@ from mmengine.logging import print_log
 from dscreid.distributed import from_main_process, gather_objects
 from dscreid.errors import ConfigError, EvaluationError, TrainingError
 from dscreid.evaluation.bootstrap import bootstrap_intervals, check_bootstrap
-from dscreid.evaluation.feature_file import MODALITY_CODES, UNKNOWN, FeatureTable, describe_not_finite, save_features
+from dscreid.evaluation.feature_file import (
+    MODALITY_CODES,
+    PARTS,
+    UNKNOWN,
+    FeatureTable,
+    describe_not_finite,
+    save_features,
+)
 from dscreid.evaluation.protocols import Direction, averaged_directions, find_protocol, protocol_directions
 from dscreid.evaluation.query_table import check_query_file, make_query_table, save_query_table
 from dscreid.evaluation.ranking import QueryRanks, check_ranks, rank_queries, summarize
 from dscreid.evaluation.scores import InnerProduct, QueryExpansion, Reranked, Reranking, Scores, expand_queries
 from dscreid.registry import METRICS
-from dscreid.structures import Modality
+from dscreid.structures import RANKINGS, Modality, ranking_feature
 
 
 @METRICS.register_module()
@@ -44,7 +51,13 @@ class ReIDMetric(BaseMetric):
         confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for no intervals.
         bootstrap_repeats: Number of bootstrap draws.
         bootstrap_seed: Seed of the bootstrap draws.
+        by_ranking: Whether to also measure each feature of ``RANKINGS``, without re-ranking and query expansion; the
+            results are in the attribute ``rankings``.
         device: Device on which rankings are computed.
+
+    Attributes:
+        rankings: Metrics of the last evaluation by name of the ranking; empty without ``by_ranking``, or if the model
+            does not predict the parts.
 
     Example (config)::
 
@@ -66,6 +79,7 @@ class ReIDMetric(BaseMetric):
         confidence: float | None = None,
         bootstrap_repeats: int = 1000,
         bootstrap_seed: int = 0,
+        by_ranking: bool = False,
         device: str = 'cpu',
     ) -> None:
         super().__init__()
@@ -86,11 +100,13 @@ class ReIDMetric(BaseMetric):
         self.per_query = per_query
         self.confidence = confidence
         self.bootstrap = dict(repeats=bootstrap_repeats, seed=bootstrap_seed)
+        self.by_ranking = by_ranking
+        self.rankings: dict[str, dict[str, float]] = {}
         self.device = device
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
         """Store one record per tracklet, from data samples (or their dictionaries) with the features of ``predict``."""
-        halves = () if self.dump is None else ('static', 'dynamic')
+        halves = PARTS if self.dump is not None or self.by_ranking else ()
         for sample in data_samples:
             sample = sample if isinstance(sample, Mapping) else sample.to_dict()
             self.results.append(_record(sample, self.feature, halves))
@@ -118,6 +134,7 @@ class ReIDMetric(BaseMetric):
             raise TrainingError(f'{fault}; check the weights of the model')
         if self.dump is not None:
             save_features(self.dump, table)
+        self.rankings = {}
         if self.protocol is None or not self._has_identities(table):
             return {}
         directions = protocol_directions(self.protocol, table.modalities, table.is_query)
@@ -126,15 +143,13 @@ class ReIDMetric(BaseMetric):
         ranks = {name: self._rank(table, name, direction) for name, direction in directions.items()}
         if self.per_query is not None:
             save_query_table(self.per_query, make_query_table(table, directions, ranks))
-        measured = {name: summarize(one, self.ranks) for name, one in ranks.items()}
         for name, (query, gallery, _) in directions.items():
-            valid = measured[name].pop('valid_queries')
+            valid = int((ranks[name].matches > 0).sum())
             counts = f'{valid} of {len(query)} queries have a true match among {len(gallery)} tracklets'
             print_log(f'{self.protocol} {name}: {counts}', logger='current')
-        averaged = [measured[name] for name in averaged_directions(directions)]
-        measured['mean'] = {key: float(np.mean([one[key] for one in averaged])) for key in averaged[0]}
-        metrics = {f'{name}/{key}': value for name, values in measured.items() for key, value in values.items()}
-        return metrics | self._intervals(table, directions, ranks)
+        if self.by_ranking:
+            self.rankings = self._measure_rankings(table, directions)
+        return self._metrics(ranks, directions) | self._intervals(table, directions, ranks)
 
     def test_time_options(self) -> dict[str, QueryExpansion | Reranking]:
         """Enabled options that change the ranking, by argument name."""
@@ -163,6 +178,30 @@ class ReIDMetric(BaseMetric):
             return rank_queries(scores, *table.identities(direction))
         except EvaluationError as error:
             raise EvaluationError(f'{self.protocol} {name}: {error}') from None
+
+    def _metrics(self, ranks: Mapping[str, QueryRanks], directions: Mapping[str, Direction]) -> dict[str, float]:
+        """Summarize the ranks of each direction, and average directions."""
+        measured = {name: summarize(one, self.ranks) for name, one in ranks.items()}
+        for values in measured.values():
+            del values['valid_queries']
+        averaged = [measured[name] for name in averaged_directions(directions)]
+        measured['mean'] = {key: float(np.mean([one[key] for one in averaged])) for key in averaged[0]}
+        return {f'{name}/{key}': value for name, values in measured.items() for key, value in values.items()}
+
+    def _measure_rankings(
+        self, table: FeatureTable, directions: Mapping[str, Direction]
+    ) -> dict[str, dict[str, float]]:
+        parts = {name: torch.from_numpy(array) for name, array in table.arrays().items() if name in PARTS}
+        measured = {}
+        for ranking, (needed, _) in RANKINGS.items():
+            if parts.keys() >= set(needed):
+                feature = ranking_feature(ranking, parts).to(self.device)
+                ranks = {
+                    name: rank_queries(InnerProduct(feature[one.query], feature[one.gallery]), *table.identities(one))
+                    for name, one in directions.items()
+                }
+                measured[ranking] = self._metrics(ranks, directions)
+        return measured
 
     def _intervals(
         self, table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         'features': ['ReIDDataSample', 'TrackletFeatures'],
         'labels': ['CrossLabels', 'PseudoLabels', 'SoftTargets', 'outliers_alone'],
+        'rankings': ['RANKINGS', 'Ranking', 'ranking_feature'],
         'tracklet': ['Draw', 'Modality', 'Tracklet', 'draw_seeds'],
     },
 )

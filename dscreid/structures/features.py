@@ -47,5 +47,6 @@ class ReIDDataSample(BaseDataElement):
 
     Data fields (set by a model's ``predict``):
         - ``static`` and ``dynamic``: float32 (D,), raw features before any neck.
-        - ``feature``: float32 (2 D,), compared by inner product for retrieval.
+        - ``neck_static`` and ``neck_dynamic``: float32 (D,), the same after their necks.
+        - ``feature``: float32, compared by inner product for retrieval; see ``RANKINGS``.
     """

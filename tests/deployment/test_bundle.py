@@ -37,10 +37,9 @@ def test_the_model_is_that_of_the_config(tiny_runs, tiny_experiment, tmp_path, s
     bundle = make_bundle(config, checkpoint, tmp_path / 'out', **NOTES)
     frames = torch.rand(3, 2, 3, 32, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = init_model(config, checkpoint).embed(frames)
-        found = build_model(bundle).embed(frames)
-    assert torch.equal(found.static, expected.static)
-    assert torch.equal(found.dynamic, expected.dynamic)
+        expected = init_model(config, checkpoint).rank_features(frames)
+        found = build_model(bundle).rank_features(frames)
+    assert torch.equal(found, expected)
 
 
 def test_weights_hold_only_what_features_need(bundle):
@@ -88,14 +87,14 @@ def test_a_full_disk_leaves_an_empty_folder(tiny_runs, tiny_experiment, tmp_path
 def test_features_defined_in_code_are_refused(tiny_runs, tiny_experiment, tmp_path):
     @MODELS.register_module(force=True)
     class OwnFeatures(MODELS.get('AdaptiveReID')):
-        def finish(self, raw):
-            return raw
+        def ranking_parts(self, inputs, modalities=None):
+            return {}
 
     config = load_config(tiny_runs.adapt)
     config.model.type = 'OwnFeatures'
-    with pytest.raises(ConfigError, match='OwnFeatures replaces finish of BaseReID'):
+    with pytest.raises(ConfigError, match='OwnFeatures replaces ranking_parts of BaseReID'):
         make_bundle(config, tiny_experiment.checkpoint, tmp_path / 'out', **NOTES)
-    assert BaseReID.finish is not OwnFeatures.finish
+    assert BaseReID.ranking_parts is not OwnFeatures.ranking_parts
 
 
 def test_other_pipelines_are_refused(tiny_runs, tiny_experiment, tmp_path):

@@ -21,6 +21,8 @@ def _table(n=5, halves=True):
         index=np.arange(n),
         static=rng.normal(size=(n, 3)).astype(np.float32) if halves else None,
         dynamic=rng.normal(size=(n, 3)).astype(np.float32) if halves else None,
+        neck_static=rng.normal(size=(n, 3)).astype(np.float32) if halves else None,
+        neck_dynamic=rng.normal(size=(n, 3)).astype(np.float32) if halves else None,
         length=rng.integers(12, 99, size=n) if halves else None,
         same_as=np.arange(n) // 2 if halves else None,
     )
@@ -82,7 +84,7 @@ def test_broken_files_are_refused(tmp_path):
     with pytest.raises(DatasetError, match=r'part.safetensors lacks feature, camera, modality, is_query, index'):
         load_features(part)
     uneven = tmp_path / 'uneven.safetensors'
-    arrays = {name: array for name, array in vars(_table()).items() if name != 'pid'}
+    arrays = {name: array for name, array in vars(_table()).items() if name != 'pid' and array is not None}
     save_file({**arrays, 'pid': np.arange(3)}, uneven)
     with pytest.raises(DatasetError, match=r'uneven.safetensors is damaged'):
         load_features(uneven)

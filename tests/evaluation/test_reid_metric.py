@@ -96,6 +96,40 @@ def test_order_and_repetition_of_records_do_not_matter():
     assert metric.compute_metrics(shuffled + shuffled[:7]) == expected
 
 
+def test_measures_every_ranking_that_the_parts_allow():
+    samples = _samples()
+    rng = np.random.default_rng(1)
+    for sample in samples:
+        sample.neck_static, sample.neck_dynamic = torch.from_numpy(rng.normal(size=(2, 4)).astype(np.float32))
+    metric = ReIDMetric(by_ranking=True, rerank={'k1': 5, 'k2': 2}, ranks=(1,))
+    metric.process({}, samples)
+    metric.evaluate(len(samples))
+    unit = torch.nn.functional.normalize
+    for ranking, feature in {
+        'neck_both': lambda s: torch.cat([unit(s.neck_static, dim=0), unit(s.neck_dynamic, dim=0)]),
+        'neck_static': lambda s: unit(s.neck_static, dim=0),
+        'neck_dynamic': lambda s: unit(s.neck_dynamic, dim=0),
+        'raw_both': lambda s: torch.cat([unit(s.static, dim=0), unit(s.dynamic, dim=0)]),
+        'raw_static': lambda s: unit(s.static, dim=0),
+        'raw_dynamic': lambda s: unit(s.dynamic, dim=0),
+        'vld': lambda s: torch.cat([s.static, s.dynamic]),
+    }.items():
+        for sample in samples:
+            sample.feature = feature(sample)
+        plain = ReIDMetric(ranks=(1,))
+        plain.process({}, samples)
+        assert metric.rankings[ranking] == pytest.approx(plain.evaluate(len(samples))), ranking
+    assert len(metric.rankings) == 7
+
+
+def test_rankings_of_models_without_parts_are_left_out():
+    samples = _samples()
+    metric = ReIDMetric(by_ranking=True)
+    metric.process({}, samples)  # static and dynamic, but nothing after necks
+    metric.evaluate(len(samples))
+    assert metric.rankings.keys() == {'raw_both', 'raw_static', 'raw_dynamic', 'vld'}
+
+
 def test_bupt_protocol_has_four_directions():
     samples = _samples()
     for sample in samples:

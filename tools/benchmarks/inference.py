@@ -64,7 +64,7 @@ def prepare(args: argparse.Namespace, folder: Path) -> dict[str, Callable[[], An
     def pytorch() -> None:
         with torch.inference_mode():
             for batch in batches:
-                model.embed(model.data_preprocessor({'inputs': batch})['inputs'])
+                model.rank_features(model.data_preprocessor({'inputs': batch})['inputs'])
 
     ways: dict[str, Callable[[], Any]] = {'PyTorch, frames in memory': pytorch}
     settings = dict(batch_size=args.batch_size)

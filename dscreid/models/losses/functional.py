@@ -58,13 +58,18 @@ def soft_cluster_contrastive_loss(
 
 @torch.no_grad()
 def neighbor_mask(
-    query_static: Tensor, query_dynamic: Tensor, bank_static: Tensor, bank_dynamic: Tensor, alpha: float = 0.9
+    query_static: Tensor,
+    query_dynamic: Tensor,
+    bank_static: Tensor,
+    bank_dynamic: Tensor,
+    alpha: float = 0.9,
+    own_rows: Tensor | None = None,
 ) -> Tensor:
     """Find the neighbors of each query, bool (B, N), that both feature spaces agree on, equations (15) to (21).
 
     In one space, a bank row is a neighbor if its cosine similarity is strictly greater than ``alpha`` times the largest
     similarity of the query. As published, a query whose largest similarity is not positive has no neighbors, and a
-    query in the bank is its own neighbor.
+    query in the bank is its own neighbor, so that its threshold is ``alpha``.
 
     Args:
         query_static: float (B, D), L2-normalized by this function.
@@ -72,6 +77,8 @@ def neighbor_mask(
         bank_static: (N, D), L2-normalized by this function.
         bank_dynamic: (N, D), L2-normalized by this function.
         alpha: Fraction of the largest similarity, in [0, 1].
+        own_rows: int64 (B,), row of each query in the bank, which is then neither a neighbor nor the largest
+            similarity; None to treat all rows alike.
 
     Example:
         >>> # the third row is near in the static space only
@@ -82,12 +89,17 @@ def neighbor_mask(
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f'alpha must lie in [0, 1], got {alpha}')
-    static = _near_maximum(query_static, bank_static, alpha)
-    return static & _near_maximum(query_dynamic, bank_dynamic, alpha)
+    static = _near_maximum(query_static, bank_static, alpha, own_rows)
+    return static & _near_maximum(query_dynamic, bank_dynamic, alpha, own_rows)
 
 
 def neighbor_contrastive_loss(
-    features: Tensor, bank: Tensor, mask: Tensor, temperature: float = 0.05, count_offset: float = 1
+    features: Tensor,
+    bank: Tensor,
+    mask: Tensor,
+    temperature: float = 0.05,
+    count_offset: float = 1,
+    left_out: Tensor | None = None,
 ) -> Tensor:
     """Pull features toward their neighbors in an instance memory, equations (22) to (24), in one feature space.
 
@@ -101,14 +113,20 @@ def neighbor_contrastive_loss(
         mask: bool (B, N), neighbors of each query.
         temperature: Softmax temperature, positive.
         count_offset: Added to the number of neighbors: 1 as in the released code, 0 for the plain mean.
+        left_out: bool (B, N), rows that are no negatives of a query: if they are not its neighbors, its softmax ignores
+            them. None for none, as published.
     """
     with torch.autocast(features.device.type, enabled=False):
         features = _full_precision(features)
         bank = F.normalize(bank.detach().to(features.dtype), dim=1)
-        log_probability = (F.normalize(features, dim=1) @ bank.T / temperature).log_softmax(dim=1)
+        logits = F.normalize(features, dim=1) @ bank.T / temperature
+        if left_out is not None:
+            # not -inf, which would give NaN where the mask is multiplied, and in rows without any other entry
+            logits = logits.masked_fill(left_out & ~mask, torch.finfo(logits.dtype).min)
+        log_probability = logits.log_softmax(dim=1)
         count = mask.sum(dim=1)
         divisor = torch.where(count > 0, count + count_offset, 1)
-        per_query = -(log_probability * mask).sum(dim=1) / divisor
+        per_query = -log_probability.masked_fill(~mask, 0).sum(dim=1) / divisor
         return per_query.sum() / max(len(features), 1)
 
 
@@ -159,12 +177,14 @@ def _cluster_logits(features: Tensor, memory: Tensor, temperature: float) -> Ten
     return F.normalize(features, dim=1) @ memory.detach().to(features.dtype).T / temperature
 
 
-def _near_maximum(queries: Tensor, bank: Tensor, alpha: float) -> Tensor:
+def _near_maximum(queries: Tensor, bank: Tensor, alpha: float, own_rows: Tensor | None) -> Tensor:
     with torch.autocast(queries.device.type, enabled=False):
         queries = _full_precision(queries)
         similarity = F.normalize(queries, dim=1) @ F.normalize(bank.to(queries.dtype), dim=1).T
     if similarity.shape[1] == 0:
         return similarity.bool()
+    if own_rows is not None:
+        similarity = similarity.scatter(1, own_rows[:, None], -torch.inf)
     return similarity > alpha * similarity.amax(dim=1, keepdim=True)
 
 

@@ -108,6 +108,10 @@ class NeighborContrastiveLoss(nn.Module):
         dynamic_weight: Factor of the dynamic half.
         alternate: Whether each epoch uses only one pair, in turn (the parent method's code: the cross-modal pairs).
         pair_weights: Additional factor for each pair (the parent method's code uses 0.1 for ``vt``). None uses 1.
+        include_self: Whether a tracklet counts as its own neighbor, as published, so that the threshold within a
+            modality is ``alpha``. Otherwise it is ``alpha`` times the similarity of the nearest other tracklet.
+        own_cluster_negatives: Whether tracklets of the anchor's own cluster that are not its neighbors are negatives,
+            as published. Otherwise the softmax ignores them, across modalities once both share their labels.
     """
 
     def __init__(
@@ -124,6 +128,8 @@ class NeighborContrastiveLoss(nn.Module):
         dynamic_weight: float = 1.0,
         alternate: bool = False,
         pair_weights: Sequence[float] | None = None,
+        include_self: bool = True,
+        own_cluster_negatives: bool = True,
     ) -> None:
         super().__init__()
         known = [query + bank for query in LETTERS for bank in LETTERS]
@@ -152,6 +158,8 @@ class NeighborContrastiveLoss(nn.Module):
         self.begin = begin
         self.end = end
         self.alternate = alternate
+        self.include_self = include_self
+        self.own_cluster_negatives = own_cluster_negatives
 
     def weight_at(self, epoch: int, unified: bool) -> float:
         """Return the weight in an epoch (from 0), or 0 if inactive; ``unified``: both modalities share their labels."""
@@ -163,13 +171,25 @@ class NeighborContrastiveLoss(nn.Module):
         """Return the pairs of an epoch."""
         return (self.pairs[epoch % len(self.pairs)],) if self.alternate else self.pairs
 
-    def forward(self, static: Tensor, dynamic: Tensor, queries: TrackletFeatures, bank: TrackletFeatures) -> Tensor:
+    def forward(
+        self,
+        static: Tensor,
+        dynamic: Tensor,
+        queries: TrackletFeatures,
+        bank: TrackletFeatures,
+        own_rows: Tensor | None = None,
+        same_cluster: Tensor | None = None,
+    ) -> Tensor:
         """Compute the loss of a pair of modalities for B anchors, float (B, D) per half; the caller applies ``weight``.
 
-        ``queries`` are the anchors' rows in the instance memory of their modality, ``bank`` the memory to search.
+        ``queries`` are the anchors' rows in the instance memory of their modality, ``bank`` the memory to search, of N
+        rows. ``own_rows``, int64 (B,), are the anchors' rows in the bank, None if it is of the other modality;
+        ``same_cluster``, bool (B, N), says which rows have the anchor's label, None if labels cannot be compared.
         """
-        mask = neighbor_mask(queries.static, queries.dynamic, bank.static, bank.dynamic, self.alpha)
-        options = self.temperature, self.count_offset
+        own_rows = None if self.include_self else own_rows
+        left_out = None if self.own_cluster_negatives else same_cluster
+        mask = neighbor_mask(queries.static, queries.dynamic, bank.static, bank.dynamic, self.alpha, own_rows)
+        options = self.temperature, self.count_offset, left_out
         static_loss = neighbor_contrastive_loss(static, bank.static, mask, *options)
         dynamic_loss = neighbor_contrastive_loss(dynamic, bank.dynamic, mask, *options)
         return self.static_weight * static_loss + self.dynamic_weight * dynamic_loss

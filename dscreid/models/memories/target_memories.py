@@ -72,6 +72,7 @@ class TargetMemories(nn.Module):
     clusters: Mapping[str, ClusterMemory]
     instances: Mapping[str, InstanceMemory]
     _table: PseudoLabels
+    _labels: Mapping[Modality, Tensor]
 
     def __init__(
         self,
@@ -120,6 +121,7 @@ class TargetMemories(nn.Module):
         self._staged = None
         for modality in Modality:
             self.instances[modality.value].reset(features[modality])
+        self._labels = {modality: self._tensor(self._table.of(modality)) for modality in Modality}
         self._reset_clusters(features)
         self._aggregate()
 
@@ -130,6 +132,10 @@ class TargetMemories(nn.Module):
     def instance_memory(self, modality: Modality) -> InstanceMemory:
         """Return the instance memory of a modality."""
         return self.instances[modality.value]
+
+    def instance_labels(self, modality: Modality) -> Tensor:
+        """Return the labels of all rows of a modality's instance memory, int64 (N,), -1 for outliers."""
+        return self._labels[modality]
 
     def locate(self, indices: Sequence[int], modalities: Sequence[str]) -> LocatedBatch:
         """Look up the rows and labels of B tracklets by dataset index and modality (``'rgb'`` or ``'ir'``)."""

@@ -46,8 +46,9 @@ class AdaptiveReID(BaseReID):
         retrieval: str = 'neck',
         flip_test: bool = False,
         cross_loss: dict[str, Any] | None = None,
+        ranking: str | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, retrieval, flip_test)
+        super().__init__(backbone, data_preprocessor, retrieval, flip_test, ranking)
         self.identity_loss = MODELS.build({'type': 'ClusterContrastiveLoss', **(identity_loss or {})})
         self.neighbor_losses = nn.ModuleList(  # type: ignore[assignment]  # not generic
             MODELS.build({'type': 'NeighborContrastiveLoss', **config}) for config in neighbor_losses
@@ -141,11 +142,15 @@ class AdaptiveReID(BaseReID):
                     continue  # A disabled pair has no term, so a term of 0 always means that nothing was found.
                 query, bank = (LETTERS[letter] for letter in pair)
                 anchors = batch.anchors[query]
+                rows, comparable = batch.rows[anchors], query is bank or self.memories.shared
+                bank_labels = self.memories.instance_labels(bank) if comparable else None
                 term = factor * module(
                     static[anchors],
                     dynamic[anchors],
-                    self.memories.instance_memory(query).features(batch.rows[anchors]),
+                    self.memories.instance_memory(query).features(rows),
                     self.memories.instance_memory(bank).features(),
+                    rows if query is bank else None,
+                    None if bank_labels is None else batch.labels[anchors][:, None] == bank_labels,
                 )
                 name = f'loss_neighbor_{pair}'
                 losses[name] = losses.get(name, 0) + term

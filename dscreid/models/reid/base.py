@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
 from dscreid.registry import MODELS
-from dscreid.structures import ReIDDataSample, TrackletFeatures
+from dscreid.structures import RANKINGS, ReIDDataSample, TrackletFeatures, ranking_feature
 
-RETRIEVALS = ('neck', 'raw')
+#: Values of ``retrieval``, and the ranking that belongs to each.
+RETRIEVALS = {'neck': 'neck_both', 'raw': 'vld'}
 #: Settings that do not change the network: the source of its weights and how it is run.
 _NO_ARCHITECTURE = {
     'pretrained', 'pretrained_sha256', 'pretrained_activation', 'with_cp', 'compile_blocks', 'init_cfg',
@@ -48,9 +49,10 @@ class BaseReID(BaseModel):
         backbone: Encoder or its config. It maps (N, T, 3, H, W) to static and dynamic features, (N, D = ``embed_dim``)
             each. If its ``needs_modalities`` is True, it also receives the modalities.
         data_preprocessor: ``TrackletDataPreprocessor`` or its config (``type`` is optional).
-        retrieval: Features that retrieval compares by inner product: ``'neck'``, each half after its neck and
-            L2-normalized, or ``'raw'``, as in VLD.
+        retrieval: Features that training and retrieval compare by inner product: ``'neck'``, each half after its neck
+            and L2-normalized, or ``'raw'``, as in VLD.
         flip_test: Whether to average the features of a tracklet and its mirror image (then L2-normalized again).
+        ranking: Key of ``RANKINGS``: the feature that tracklets are ranked by, if not that of ``retrieval``.
     """
 
     def __init__(
@@ -59,13 +61,16 @@ class BaseReID(BaseModel):
         data_preprocessor: dict[str, Any] | nn.Module | None = None,
         retrieval: str = 'neck',
         flip_test: bool = False,
+        ranking: str | None = None,
     ) -> None:
         if not isinstance(data_preprocessor, nn.Module):
             # Built here because MMEngine would look up the type in its own registry.
             data_preprocessor = MODELS.build({'type': 'TrackletDataPreprocessor', **(data_preprocessor or {})})
         super().__init__(data_preprocessor=data_preprocessor)
         if retrieval not in RETRIEVALS:
-            raise ConfigError(f'retrieval must be one of {RETRIEVALS}, got {retrieval!r}')
+            raise ConfigError(f'retrieval must be one of {tuple(RETRIEVALS)}, got {retrieval!r}')
+        if ranking is not None and ranking not in RANKINGS:
+            raise ConfigError(f'ranking must be one of {tuple(RANKINGS)}, got {ranking!r}')
         #: Settings of the encoder, written to checkpoints. None if the encoder was passed as a module.
         self.architecture = None if isinstance(backbone, nn.Module) else architecture_of(backbone)
         self.backbone: nn.Module = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
@@ -73,6 +78,7 @@ class BaseReID(BaseModel):
         self.static_neck = BNNeck(self.embed_dim)
         self.dynamic_neck = BNNeck(self.embed_dim)
         self.retrieval = retrieval
+        self.ranking = ranking or RETRIEVALS[retrieval]
         self.flip_test = flip_test
 
     def forward(
@@ -110,41 +116,52 @@ class BaseReID(BaseModel):
         """Compute the losses of a training batch; subclasses implement this."""
         raise NotImplementedError
 
-    def embed(
-        self, inputs: Tensor, modalities: Sequence[str] | None = None, raw: TrackletFeatures | None = None
-    ) -> TrackletFeatures:
-        """Extract the N features for retrieval, see ``finish``; ``raw`` are those of ``extract_feat``, if known."""
-        plain = self.finish(TrackletFeatures(*self.extract_feat(inputs, modalities)) if raw is None else raw)
+    def embed(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> TrackletFeatures:
+        """Extract the N features that labels are made from, see ``finish``."""
+        plain = self.finish(TrackletFeatures(*self.extract_feat(inputs, modalities)))
         if not self.flip_test:
             return plain
         mirrored = self.finish(TrackletFeatures(*self.extract_feat(inputs.flip(-1), modalities)))
         return self._normalized((plain.static + mirrored.static) / 2, (plain.dynamic + mirrored.dynamic) / 2)
 
     def finish(self, raw: TrackletFeatures) -> TrackletFeatures:
-        """Convert raw features to float32 retrieval features: after the necks and L2-normalized, or raw (``'raw'``)."""
+        """Convert raw features to float32 features of ``retrieval``: after the necks and L2-normalized, or raw."""
         return self._normalized(*(half.float() for half in self._project(raw.static, raw.dynamic)))
+
+    def rank_features(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> Tensor:
+        """Extract the features that tracklets are ranked by, float32 (N, F), see ``RANKINGS``."""
+        return self._ranked(self.ranking_parts(inputs, modalities), inputs, modalities)
+
+    def ranking_parts(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Extract ``static``, ``dynamic``, ``neck_static`` and ``neck_dynamic``, float32 (N, D) each, not scaled."""
+        static, dynamic = self.extract_feat(inputs, modalities)
+        after_necks = {'neck_static': self.static_neck(static), 'neck_dynamic': self.dynamic_neck(dynamic)}
+        return {name: part.float() for name, part in ({'static': static, 'dynamic': dynamic} | after_necks).items()}
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> list[ReIDDataSample]:
         """Return copies of the data samples with float32 features on the CPU.
 
-        ``static`` and ``dynamic``, (D,) each, are the raw features of the unflipped tracklet, ``feature``, (2 D,), that
-        of retrieval.
+        These are the ``ranking_parts`` of the unflipped tracklet, (D,) each, and the ``feature`` of ``rank_features``.
         """
         modalities = self.modalities_of(data_samples)
-        raw = TrackletFeatures(*self.extract_feat(inputs, modalities))
-        feature = self.embed(inputs, modalities, raw).concatenated()
-        static, dynamic, feature = (value.float().cpu() for value in (raw.static, raw.dynamic, feature))
+        parts = self.ranking_parts(inputs, modalities)
+        features = {name: value.cpu() for name, value in parts.items()}
+        features['feature'] = self._ranked(parts, inputs, modalities).cpu()
         results = [sample.new() for sample in data_samples]
         for row, sample in enumerate(results):
             # Cloned because a view would keep (and pickle) the features of the whole batch.
-            sample.static, sample.dynamic, sample.feature = (v[row].clone() for v in (static, dynamic, feature))
+            sample.set_data({name: value[row].clone() for name, value in features.items()})
         return results
 
     def recalibrate_necks(self, static: Tensor, dynamic: Tensor) -> None:
         """Set the running statistics of the necks to those of raw features, float (N, D)."""
         self.static_neck.recalibrate(static)
         self.dynamic_neck.recalibrate(dynamic)
+
+    def _ranked(self, parts: dict[str, Tensor], inputs: Tensor, modalities: Sequence[str] | None) -> Tensor:
+        mirrored = [self.ranking_parts(inputs.flip(-1), modalities)] if self.flip_test else []
+        return ranking_feature(self.ranking, parts, *mirrored)
 
     def _normalized(self, *halves: Tensor) -> TrackletFeatures:
         return TrackletFeatures(*(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves))

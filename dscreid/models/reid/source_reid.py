@@ -57,8 +57,9 @@ class SourceReID(BaseReID):
         label_smoothing: float = 0.0,
         retrieval: str = 'neck',
         flip_test: bool = False,
+        ranking: str | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, retrieval, flip_test)
+        super().__init__(backbone, data_preprocessor, retrieval, flip_test, ranking)
         if not isinstance(num_classes, int) or num_classes < 1:
             raise ConfigError(f'SourceReID: num_classes must be a positive integer, got {num_classes!r}')
         if not 0 <= label_smoothing < 1:

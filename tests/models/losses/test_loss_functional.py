@@ -51,20 +51,24 @@ def soft_oracle(features, memory, targets, weights, temperature):
     return sum(terms) / len(terms)
 
 
-def mask_oracle(query_static, query_dynamic, bank_static, bank_dynamic, alpha):
+def mask_oracle(query_static, query_dynamic, bank_static, bank_dynamic, alpha, own_rows=None):
     mask = torch.zeros(len(query_static), len(bank_static), dtype=torch.bool)
     for i in range(len(query_static)):
-        static = [cosine(query_static[i], row) for row in bank_static]
-        dynamic = [cosine(query_dynamic[i], row) for row in bank_dynamic]
-        for j in range(len(bank_static)):
-            mask[i, j] = static[j] > alpha * max(static) and dynamic[j] > alpha * max(dynamic)
+        others = [j for j in range(len(bank_static)) if own_rows is None or j != own_rows[i]]
+        static = {j: cosine(query_static[i], bank_static[j]) for j in others}
+        dynamic = {j: cosine(query_dynamic[i], bank_dynamic[j]) for j in others}
+        for j in others:
+            in_static = static[j] > alpha * max(static.values())
+            mask[i, j] = in_static and dynamic[j] > alpha * max(dynamic.values())
     return mask
 
 
-def neighbor_oracle(features, bank, mask, temperature, count_offset):
+def neighbor_oracle(features, bank, mask, temperature, count_offset, left_out=None):
     total = 0.0
     for i, feature in enumerate(features):
         weights = [math.exp(cosine(feature, row) / temperature) for row in bank]
+        if left_out is not None:
+            weights = [0 if left_out[i, j] and not mask[i, j] else weights[j] for j in range(len(bank))]
         neighbors = [j for j in range(len(bank)) if mask[i, j]]
         if neighbors:
             terms = [-math.log(weights[j] / sum(weights)) for j in neighbors]
@@ -225,6 +229,18 @@ class TestNeighborMask:
         assert torch.equal(mask, mask_oracle(*args, alpha))
         assert mask.any()
 
+    @pytest.mark.parametrize('alpha', [0.0, 0.3, 0.9])
+    def test_without_itself_equals_a_plain_loop(self, alpha):
+        bank = random_rows(0, 60, 2), random_rows(1, 60, 2)
+        own = [3, 0, 14, 3]
+        mask = neighbor_mask(bank[0][own], bank[1][own], *bank, alpha, torch.tensor(own))
+        assert torch.equal(mask, mask_oracle(bank[0][own], bank[1][own], *bank, alpha, own))
+        assert mask.any()
+
+    def test_without_itself_the_only_row_is_no_neighbor(self):
+        row = directions(0)
+        assert not neighbor_mask(row, row, row, row, 0.9, torch.tensor([0])).any()
+
     def test_comparison_is_strict(self):
         bank = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
         assert not neighbor_mask(bank[:1], bank[:1], bank, bank, alpha=1.0).any()
@@ -276,6 +292,23 @@ class TestNeighborContrastive:
         loss = neighbor_contrastive_loss(features, bank, mask, 0.2, count_offset)
         expected = neighbor_oracle(features, bank, mask, 0.2, count_offset)
         assert float(loss) == pytest.approx(expected, rel=1e-9)
+
+    def test_left_out_rows_are_no_negatives(self):
+        features, bank = random_rows(0, 6, 4).requires_grad_(), random_rows(1, 11, 4)
+        mask, left_out = random_rows(2, 6, 11) > 0.5, random_rows(3, 6, 11) > 0
+        mask[4], left_out[5] = False, True
+        loss = neighbor_contrastive_loss(features, bank, mask, 0.2, 1, left_out)
+        expected = neighbor_oracle(features.detach(), bank, mask, 0.2, 1, left_out)
+        assert loss.item() == pytest.approx(expected, rel=1e-9)
+        loss.backward()
+        assert features.grad.isfinite().all()
+
+    def test_a_row_without_neighbors_and_negatives_gives_zero(self):
+        features, everything = random_rows(0, 2, 4).requires_grad_(), torch.ones(2, 3, dtype=torch.bool)
+        loss = neighbor_contrastive_loss(features, random_rows(1, 3, 4), ~everything, left_out=everything)
+        loss.backward()
+        assert loss == 0
+        assert torch.equal(features.grad, torch.zeros_like(features))
 
     def test_hand_made_angles(self):
         features, bank = directions(0), directions(0, 90)

@@ -79,6 +79,24 @@ def test_neighbor_loss_sums_both_halves_over_one_mask():
     assert torch.equal(module(static, dynamic, queries, bank), expected)
 
 
+def test_neighbor_loss_leaves_out_only_what_it_is_told_to():
+    static, dynamic, own = rows(0, 3), rows(1, 3), torch.tensor([4, 0, 7])
+    bank = TrackletFeatures(rows(4, 12), rows(5, 12))
+    queries, same = TrackletFeatures(bank.static[own], bank.dynamic[own]), rows(6, 3, 12) > 0
+
+    def loss(**keywords):
+        return NeighborContrastiveLoss(alpha=0.3, **keywords)(static, dynamic, queries, bank, own, same)
+
+    def expected(own_rows, left_out):
+        mask = neighbor_mask(queries.static, queries.dynamic, bank.static, bank.dynamic, 0.3, own_rows)
+        halves = (static, bank.static), (dynamic, bank.dynamic)
+        return sum(neighbor_contrastive_loss(*half, mask, left_out=left_out) for half in halves)
+
+    assert torch.equal(loss(), expected(None, None))
+    assert torch.equal(loss(include_self=False), expected(own, None))
+    assert torch.equal(loss(own_cluster_negatives=False), expected(None, same))
+
+
 def test_weight_schedule():
     module = NeighborContrastiveLoss(weight=0.5, unified_weight=0.1, begin=10, end=20)
     assert [module.weight_at(epoch, False) for epoch in (0, 9, 10, 19, 20)] == [0, 0, 0.5, 0.5, 0]

@@ -67,6 +67,33 @@ def expected_losses(model, inputs, samples, pairs, weights):
     return result
 
 
+@pytest.mark.parametrize('shared', [False, True])
+def test_neighbor_losses_know_own_rows_and_comparable_labels(tracklets, shared, monkeypatch):
+    """Within a modality, and across modalities once labels are shared; outliers have no cluster."""
+    seen = {}
+
+    def record(static, dynamic, queries, bank, own_rows, same_cluster):
+        seen[len(seen)] = own_rows, same_cluster
+        return static.sum() * 0
+
+    model = build(shared, neighbor_losses=[INTRA, CROSS | {'begin': 0}])
+    for module in model.neighbor_losses:
+        monkeypatch.setattr(module, 'forward', record)
+    model(*tracklets(BATCH), mode='loss')
+    (vv_rows, vv), (tt_rows, tt), *across = seen.values()
+    rgb, ir = np.arange(12) % 4 - 1, np.arange(10) % 3
+    visible, infrared = [1, 2, 3, 2], [0, 1, 3]  # rows of the anchors
+    assert (vv_rows.tolist(), tt_rows.tolist()) == (visible, infrared)
+    assert vv.tolist() == [[bool(rgb[row] == label) for label in rgb] for row in visible]
+    assert tt.tolist() == [[bool(ir[row] == label) for label in ir] for row in infrared]
+    assert all(rows is None for rows, _ in across)
+    if shared:
+        assert across[0][1].tolist() == [[bool(rgb[row] == label) for label in ir] for row in visible]
+        assert across[1][1].tolist() == [[bool(ir[row] == label) for label in rgb] for row in infrared]
+    else:
+        assert all(same is None for _, same in across)
+
+
 # visible 0 is an outlier, 4 appears in two views
 BATCH = [1, 3, 7, 0, 2, 4, 6, 4]
 

@@ -52,6 +52,42 @@ def test_flip_averages_with_the_mirror_image(tracklets, retrieval):
     assert not torch.allclose(averaged.static, plain.embed(inputs).static, atol=1e-3)
 
 
+@pytest.mark.parametrize('flip', [False, True])
+def test_rankings(tracklets, flip):
+    inputs, samples = tracklets(range(5))
+    static, dynamic = build().extract_feat(inputs)
+    mirrored = build().extract_feat(inputs.flip(-1))
+    raw = {'static': static, 'dynamic': dynamic}, dict(zip(('static', 'dynamic'), mirrored, strict=True))
+    necks = build()
+    after = [{name: getattr(necks, f'{name}_neck')(part) for name, part in view.items()} for view in raw]
+
+    def expected(views, names, scale):
+        parts = []
+        for name in names:
+            part = scale(views[0][name])
+            parts.append(scale((part + scale(views[1][name])) / 2) if flip else part)
+        return torch.cat(parts, 1)
+
+    both, unit = ('static', 'dynamic'), lambda part: part / part.norm(dim=1, keepdim=True)
+    for ranking, feature in {
+        'neck_both': expected(after, both, unit),
+        'neck_static': expected(after, both[:1], unit),
+        'neck_dynamic': expected(after, both[1:], unit),
+        'raw_both': expected(raw, both, unit),
+        'raw_static': expected(raw, both[:1], unit),
+        'raw_dynamic': expected(raw, both[1:], unit),
+        'vld': expected(raw, both, lambda part: part),
+    }.items():
+        model = build(ranking=ranking, flip_test=flip)
+        torch.testing.assert_close(model.rank_features(inputs), feature)
+        torch.testing.assert_close(model.predict(inputs, samples)[3].feature, feature[3])
+
+
+def test_an_unknown_ranking_is_named():
+    with pytest.raises(ConfigError, match=r"ranking must be one of \('neck_both', .*, got 'best'"):
+        build(ranking='best')
+
+
 def test_predict_fills_copies(tracklets):
     model = build()
     inputs, samples = tracklets(range(4))
