@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,10 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_f
         check_common_settings(config._cfg_dict, file, options)
         drop_unused_common_settings(config._cfg_dict)
         if config.get('source') is not None:
-            source = _source_of(config, file, bool({'source', 'source.config'} & options.keys()))
+            source = source_path(file, config.source, bool({'source', 'source.config'} & options.keys()))
+            if has_directions(source) and config.get('direction') is not None:
+                source = source.with_name(f'{source.stem}_{config.direction}{source.suffix}')
             config.source.config = str(source)
-            _check_no_circle(path, source)
     return config
 
 
@@ -95,30 +97,6 @@ def _read(path: Path, name: Path | None = None, direction: str | None = None) ->
 def inherited_options(options: dict[str, Any]) -> dict[str, Any]:
     """Select the overrides that also apply to source stages: those that control how a run is executed."""
     return {key: options[key] for key in ('on_bad_frame', 'randomness.deterministic') if key in options}
-
-
-def _source_of(config: Config, file: Path, on_command_line: bool = False) -> Path:
-    source = source_path(file, config.source, on_command_line)
-    if has_directions(source) and config.get('direction') is not None:
-        source = source.with_name(f'{source.stem}_{config.direction}{source.suffix}')
-    return source
-
-
-def _check_no_circle(path: Path, source: Path) -> None:
-    chain = [path.resolve()]
-    while source not in chain:
-        chain.append(source)
-        file, direction = split_direction(source)
-        try:
-            with chosen_direction(direction):
-                config = _read(file)
-                if config.get('source') is None:
-                    return
-                source = _source_of(config, file)
-        except ConfigError:  # a missing or invalid source config is reported where it is needed
-            return
-    names = ' -> '.join(config.name for config in (*chain, source))
-    raise ConfigError(f'{path.name}: the source stages form a circle, {names}; name another source.config')
 
 
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:
@@ -196,13 +174,10 @@ def _without_execution(node: Any) -> Any:
 
 
 def _merge(config: Config, options: dict[str, Any]) -> None:
-    nodes = dict(walk(config._cfg_dict))
+    places = {place for place, _ in walk(config._cfg_dict)}
     for key in options:
-        parts = key.split('.')
-        for end in range(1, len(parts)):
-            parent, place = '.'.join(parts[: end - 1]), '.'.join(parts[:end])
-            if parts[end].isdigit() and place not in nodes and isinstance(nodes.get(parent), dict):
-                # MMEngine would make a dict with this number as a key
+        for number in re.finditer(r'\.\d+', key):
+            if (place := key[: number.start()]) not in places:  # MMEngine would make a dict with this number as a key
                 raise ConfigError(
                     f'--cfg-options {key}: the config has no list {place}; if a common setting provides it, such as '
                     'eval_pipeline, change that'

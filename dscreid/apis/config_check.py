@@ -1,6 +1,5 @@
 """Find misspelled types and keys, invalid numbers and settings without effect in a config before a long run starts."""
 
-import copy
 import inspect
 import logging
 import re
@@ -13,14 +12,11 @@ from mmengine.logging import print_log
 from mmengine.registry import Registry, root
 from mmengine.runner import Runner
 
-from dscreid import registry as registries
 from dscreid.apis.config_values import check_values, walk
 from dscreid.engine.common_settings import COMMON_SETTINGS
-from dscreid.engine.extraction_loader import extraction_loader
 from dscreid.engine.runner import HOOKS_OF_MMENGINE
 from dscreid.errors import ConfigError
 from dscreid.registry import registered_classes
-from dscreid.utils.build_errors import config_errors
 from dscreid.utils.signatures import accepted_arguments, closest
 
 #: Keys that are removed from a config before the constructor is called.
@@ -67,24 +63,10 @@ def keys_that_are_read() -> list[str]:
     return [*sorted(arguments), *_OWN_KEYS]
 
 
-def check_parts(config: Config, name: str = 'config') -> None:
-    """Build a config's model, hooks, datasets and samplers once, before another stage takes hours."""
+def check_run(config: Config, name: str = 'config') -> None:
+    """Check what a run needs, and reading its config does not: packages of logging backends, and useful schedules."""
     check_vis_backends(config, name)
     check_schedules(config, name)
-    config = copy.deepcopy(config)
-    hooks = [*config.get('default_hooks', {}).values(), *(config.get('custom_hooks') or [])]
-    loaders = [*(config.get(f'{loop}_dataloader') for loop in ('train', 'val', 'test')), extraction_loader(config)]
-    if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
-        config.model.num_classes = 1
-    with config_errors(name):
-        registries.MODELS.build(config.model)
-        for hook in hooks:
-            if hook and 'type' in hook:
-                registries.HOOKS.build({key: value for key, value in hook.items() if key != 'priority'})
-        for number, loader in enumerate(loaders):
-            if loader and loader not in loaders[:number]:
-                dataset = registries.DATASETS.build(loader['dataset'])
-                registries.DATA_SAMPLERS.build(loader['sampler'], default_args=dict(dataset=dataset))
 
 
 def _find_class(type_name: str, known: dict[str, Any], place: str) -> Any:

@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader
 from dscreid.apis import train
 from dscreid.apis.build import build_resumed
 from dscreid.apis.config import config_name
-from dscreid.apis.config_check import check_parts
-from dscreid.apis.preflight import quiet_runner, try_runner
-from dscreid.apis.test import check_evaluations, why_no_evaluation
+from dscreid.apis.config_check import check_run
+from dscreid.apis.preflight import check_stage, quiet_runner, try_runner
+from dscreid.apis.test import why_no_evaluation
 from dscreid.distributed import process_group
 from dscreid.engine.checkpoint_files import resumable_checkpoint
 from dscreid.engine.hooks import find_cluster_hook
@@ -32,8 +32,9 @@ def plan_experiment(config_path: str | Path, options: train.RunOptions) -> str:
         DscreidError: If something cannot be used; the message says how to fix it, as in the run.
     """
     config = train.prepare(config_path, options)
-    check_parts(config, config_name(config))
-    check_evaluations(config)
+    check_run(config, config_name(config))
+    if config.get('train_cfg') is None:
+        check_stage(config)
     lines = [f'{config_name(config)}: a dry run, nothing is trained or written']
     train.check_folder(config, options)
     with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')):

@@ -2,9 +2,7 @@
 
 import copy
 import tempfile
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +14,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dscreid.apis.build import build_runner
-from dscreid.apis.config import config_name
-from dscreid.apis.config_check import check_parts
+from dscreid.apis.inference import build_model
 from dscreid.apis.test import check_evaluations
 from dscreid.engine.hooks import ClusterHook, find_cluster_hook
 from dscreid.engine.label_state import held_centers
 from dscreid.engine.schedule import turn_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.errors import ConfigError, DscreidError, LabelingError
+from dscreid.errors import ConfigError, LabelingError
 from dscreid.models.reid import AdaptiveReID, BaseReID
 from dscreid.pseudo_labels import CrossLabels, Labeler, LabelingContext, PseudoLabels
 from dscreid.structures import Modality, TrackletFeatures
+from dscreid.utils.build_errors import config_errors
 
 _TRIED = 2  # tracklets per set
+_FAILS = 'fails on a trial batch'
 #: Tracklets per artificial identity.
 TRIAL_IDENTITY = 32
 
@@ -36,7 +35,7 @@ TRIAL_IDENTITY = 32
 def check_stage(config: Config) -> None:
     """Build a stage and send two tracklets through it, before another stage takes hours."""
     if config.get('train_cfg') is None:
-        check_parts(config, config_name(config))
+        build_model(config)
         check_evaluations(config)
         return
     with tempfile.TemporaryDirectory(prefix='dscreid_check_') as folder:
@@ -71,7 +70,7 @@ def try_runner(runner: Runner) -> str:
         _encode(model, owner.dataloader, training=False)
     for loop in loops:
         batch = loop.dataloader.collate_fn(_first_items(loop.dataloader))
-        with torch.no_grad(), _explained('evaluation'):
+        with torch.no_grad(), config_errors(f'evaluation {_FAILS}'):
             loop.evaluator.process(data_samples=model.val_step(batch), data_batch=batch)
         for metric in loop.evaluator.metrics:
             metric.results.clear()
@@ -115,14 +114,14 @@ def _try_step(runner: Runner, model: BaseReID, hook: ClusterHook | None) -> None
     """Make a forward pass, a backward pass and an optimizer step on two tracklets of each modality."""
     model.train()
     dataset = runner.train_loop.dataloader.dataset
-    with _explained('a training step'), runner.optim_wrapper.optim_context(runner.model):
+    with config_errors(f'a training step {_FAILS}'), runner.optim_wrapper.optim_context(runner.model):
         items = [dataset[row] for row in _rows(dataset)]
         batch = model.data_preprocessor(runner.train_loop.dataloader.collate_fn(items), training=True)
         if isinstance(model, AdaptiveReID) and hook is not None:
             total = _losses_of_adaptation(runner, model, hook, batch)
         else:
             total = _sum(model(**batch, mode='loss'))
-    with _explained('the step of the optimizer'):
+    with config_errors(f'the step of the optimizer {_FAILS}'):
         runner.optim_wrapper.update_params(total)
 
 
@@ -211,7 +210,7 @@ def _labels(
     name = type(labeler).__name__
     given = context if labeler.needs_context else None
     try:
-        with _explained(f'labeling by {name}'):
+        with config_errors(f'labeling by {name} {_FAILS}'):
             labels = labeler(features[Modality.RGB], features[Modality.IR], given)
     except LabelingError:
         return None
@@ -229,17 +228,3 @@ def _sum(losses: dict[str, Tensor]) -> Tensor:
     if not torch.isfinite(total):
         raise ConfigError(f"the loss of a trial training step is {total.item()}; check the losses' settings")
     return total
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn errors of a class that does not fit into a ConfigError with the failing line."""
-    try:
-        yield
-    except (DscreidError, OSError):
-        raise
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        reason = ' '.join(str(error).split()) or 'no message'
-        place, kind = f'{last.filename}:{last.lineno}', type(error).__name__
-        raise ConfigError(f'{what} fails on a trial batch: {kind}: {reason} ({place})') from error

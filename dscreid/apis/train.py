@@ -11,7 +11,7 @@ from typing import Any
 
 from mmengine import Config
 from mmengine.dist import is_main_process
-from mmengine.logging import MMLogger, print_log
+from mmengine.logging import print_log
 
 from dscreid.apis import run_folder
 from dscreid.apis.build import build_resumed, build_runner
@@ -24,13 +24,12 @@ from dscreid.apis.config import (
     load_config,
     require_keys,
 )
-from dscreid.apis.config_check import check_parts
+from dscreid.apis.config_check import check_run
 from dscreid.apis.preflight import check_stage
 from dscreid.apis.test import Evaluation, choose_checkpoint, evaluate, why_no_evaluation, write_json
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine import run_identity
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
-from dscreid.engine.console import quiet_console
 from dscreid.engine.finished import FEATURES_FILE, FINISHED_FILE, METRICS_FILE, finished_record, trained_checkpoint
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.reid.base import architecture_of
@@ -72,11 +71,10 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
     Raises:
         DscreidError: If config, data or weights cannot be used; the message says how to fix it.
     """
-    quiet_console(MMLogger.get_current_instance())
     config = prepare(config_path, options)
     if (named := named_source(config, options)) is not None:
         load_checkpoint(named)  # refuse an unusable file before long work starts
-    check_parts(config, config_name(config))
+    check_run(config, config_name(config))
     if (reason := why_no_evaluation(config)) is not None:
         print_log(f'there will be no evaluation: {reason}', logger='current', level=logging.WARNING)
     work_dir = Path(config.work_dir)
@@ -263,7 +261,10 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
         folder = Path(stage[0].work_dir).resolve()
         if folder in [Path(other.work_dir).resolve() for other, _ in stages]:
             name = config_name(stage[0])
-            raise ConfigError(f'{folder}: belongs to the source stage {name}; choose another --work-dir')
+            raise ConfigError(
+                f'{folder}: belongs to the source stage {name}; choose another --work-dir, or another source.config if '
+                'the source stages form a circle'
+            )
         stages.insert(0, stage)
         stage = source_stage(*stage)
     return [stage for stage in stages if stage[0].get('train_cfg') is not None]
@@ -284,7 +285,7 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
         return train_stage(source_config, resume=True)
     print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')
     check_stage(config)
-    check_parts(source_config, config_name(source_config))
+    check_run(source_config, config_name(source_config))
     with _own_folder(source_dir):
         weights = _source_checkpoint(source_config, source_options)
         return train_stage(source_config, resume=True, source_checkpoint=weights)
