@@ -20,7 +20,6 @@ from dscreid.models.backbones import skip_pretrained
 from dscreid.registry import DATASETS
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import load_checkpoint
-from dscreid.utils.safe_globals import allow_mmengine_globals
 
 
 def build_resumed(
@@ -68,7 +67,6 @@ def build_runner(
         config.default_hooks.source_weights = dict(
             type='SourceWeightsHook', checkpoint=str(source_checkpoint), partial=partial_source
         )
-    allow_mmengine_globals()
     with config_errors(config_name(config)):
         runner = ReIDRunner.from_cfg(config)
         loader = runner.train_loop.dataloader

@@ -13,9 +13,9 @@ from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config, keys_that_are_read
 from dscreid.apis.config_files import check_common_settings, check_helpers, check_overrides, load_file, source_path
-from dscreid.apis.config_values import make_plain, walk
+from dscreid.apis.config_values import make_plain
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
-from dscreid.engine.common_settings import COMMON_SETTINGS, drop_unused_common_settings, fill_common_settings
+from dscreid.engine.common_settings import COMMON_SETTINGS, fill_common_settings, walk
 from dscreid.errors import ConfigError
 from dscreid.utils.shipped import chosen_direction, find_config, has_directions, split_direction
 
@@ -70,7 +70,6 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_f
         if of_finished_run:
             return config
         check_common_settings(config._cfg_dict, file, options)
-        drop_unused_common_settings(config._cfg_dict)
         if config.get('source') is not None:
             source = source_path(file, config.source, bool({'source', 'source.config'} & options.keys()))
             if has_directions(source) and config.get('direction') is not None:

@@ -12,8 +12,8 @@ from mmengine.logging import print_log
 from mmengine.registry import Registry, root
 from mmengine.runner import Runner
 
-from dscreid.apis.config_values import check_values, walk
-from dscreid.engine.common_settings import COMMON_SETTINGS
+from dscreid.apis.config_values import check_values
+from dscreid.engine.common_settings import COMMON_SETTINGS, walk
 from dscreid.engine.runner import HOOKS_OF_MMENGINE
 from dscreid.errors import ConfigError
 from dscreid.registry import registered_classes

@@ -13,8 +13,7 @@ from mmengine.fileio import load
 from mmengine.logging import MMLogger
 
 from dscreid.apis.config_check import keys_that_are_read
-from dscreid.apis.config_values import walk
-from dscreid.engine.common_settings import COMMON_SETTINGS, common_value, uses_of_common_settings
+from dscreid.engine.common_settings import COMMON_SETTINGS, common_value, uses_of_common_settings, walk
 from dscreid.engine.console import quiet_console
 from dscreid.errors import ConfigError
 from dscreid.utils.files import existing_file

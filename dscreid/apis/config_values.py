@@ -1,26 +1,17 @@
-"""Walk through the values of a config, and check those of its top-level keys before they are used."""
+"""Check the values of a config's top-level keys before they are used."""
 
 import inspect
-import logging
 import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from dscreid.engine.common_settings import walk
 from dscreid.errors import ConfigError
-
-
-def walk(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
-    """Yield a config or a part of it, and everything that it contains, parents first, each with its dotted key."""
-    yield place, node
-    is_list = isinstance(node, (list, tuple))
-    children = node.items() if isinstance(node, Mapping) else enumerate(node) if is_list else ()
-    for key, child in children:
-        yield from walk(child, f'{place}.{key}' if place else str(key))
 
 
 def _is_whole(value: Any, minimum: int = 0) -> bool:
@@ -33,10 +24,6 @@ def _are_all(test: Callable[[Any], bool], values: Any) -> bool:
 
 def _is_dict(value: Any) -> bool:
     return isinstance(value, Mapping)
-
-
-def _is_log_level(value: Any) -> bool:
-    return _is_whole(value) or (isinstance(value, str) and isinstance(logging.getLevelName(value), int))
 
 
 #: Kinds of values: a description, a test, and the dotted keys that have them. A missing key has its default.
@@ -58,7 +45,8 @@ _KINDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ('a path or None', lambda v: isinstance(v, str), 'source.checkpoint data_root'),
     ('a word or None', lambda v: isinstance(v, str), 'on_bad_frame direction'),
     ('one of fork, spawn, forkserver', ('fork', 'spawn', 'forkserver').__contains__, 'env_cfg.mp_cfg.mp_start_method'),
-    ('DEBUG, INFO, WARNING, ERROR, CRITICAL or a number', _is_log_level, 'log_level'),
+    ('DEBUG, INFO, WARNING, ERROR, CRITICAL or a number',
+     lambda v: _is_whole(v) or v in ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'), 'log_level'),
 )  # fmt: skip
 
 
@@ -84,36 +72,28 @@ def make_plain(config: dict[str, Any], name: str = 'config') -> None:
 
 def _plain(value: Any, place: str) -> Any:
     if isinstance(value, Mapping):
-        for key in value:
-            if not isinstance(key, (str, int)) or (isinstance(key, str) and set(key) & {"'", '\\', '\n'}):
-                raise ConfigError(f'{place} has the key {key!r}; keys are strings without quotes and backslashes')
         return {key: _plain(child, f'{place}.{key}') for key, child in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_plain(child, f'{place}.{number}') for number, child in enumerate(value))
     if place.endswith('.type') and (inspect.isclass(value) or inspect.isroutine(value)):
-        return _import_path(value, place)
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f'{place} is {value}; give a finite number')
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise ConfigError(
-        f'{place} is {_shown(value)}, which cannot be written to a config file; give a number, a string, None, or a '
-        'list, tuple or dict of these'
-    )
-
-
-def _import_path(component: Any, place: str) -> str:
-    module, name = component.__module__, component.__qualname__
-    if getattr(sys.modules.get(module), name, None) is not component:
+        module, name = value.__module__, value.__qualname__
+        if getattr(sys.modules.get(module), name, None) is value:
+            return f'{module}.{name}'
         raise ConfigError(
             f'{place} is {name}, which the config file defines; define it in a module, register it, and import the '
             "module with custom_imports=dict(imports=['my_module'])"
         )
-    return f'{module}.{name}'
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    finite = not isinstance(value, float) or math.isfinite(value)
+    if value is None or (isinstance(value, (bool, int, float, str)) and finite):
+        return value
+    raise ConfigError(
+        f'{place} is {_shown(value)}, which cannot be written to a config file; give a finite number, a string, None, '
+        'or a list, tuple or dict of these'
+    )
 
 
 def _shown(value: Any) -> str:

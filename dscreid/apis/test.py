@@ -1,7 +1,6 @@
 """Evaluate a checkpoint with an official protocol, and check before a run that this is possible."""
 
 import copy
-import json
 import logging
 import uuid
 from collections.abc import Iterator, Mapping
@@ -17,12 +16,12 @@ from mmengine.runner import Runner
 
 from dscreid.apis.command_line import format_metrics
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
-from dscreid.apis.config_values import walk
 from dscreid.apis.inference import init_model
 from dscreid.apis.run_folder import EVALUATION_CONFIG
 from dscreid.datasets import TrackletDataset
 from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.distributed import process_group
+from dscreid.engine.common_settings import walk
 from dscreid.engine.extraction_loader import extraction_loader
 from dscreid.engine.runner import ReIDRunner
 from dscreid.engine.selection_record import RECORD_FILE, criterion_name, read_record
@@ -33,7 +32,8 @@ from dscreid.evaluation.metric import split_intervals
 from dscreid.models.reid import BaseReID
 from dscreid.registry import DATASETS
 from dscreid.utils.build_errors import config_errors
-from dscreid.utils.files import check_outputs, replacing
+from dscreid.utils.files import check_outputs
+from dscreid.utils.records import write_json
 
 
 class Evaluation(dict[str, float]):
@@ -144,19 +144,17 @@ def _warn_once(message: str) -> None:
 
 
 def evaluations_of(config: Config) -> Iterator[tuple[TrackletDataset, str]]:
-    """Yield each distinct pair of validation or test set and protocol of a config; each dataset is built once."""
-    datasets: dict[str, Any] = {}
-    seen = set()
+    """Yield each distinct pair of validation or test set and protocol of a config."""
+    found = {}
     for name in ('val', 'test'):
         settings = {**((config.get(f'{name}_dataloader') or {}).get('dataset') or {}), 'pipeline': []}
-        key = str(sorted(settings.items()))
         for protocol in protocols_of(config.get(f'{name}_evaluator')) if 'type' in settings else ():
-            if key not in datasets:
-                with config_errors(f'{name}_dataloader'):
-                    datasets[key] = DATASETS.build(settings)
-            if isinstance(datasets[key], TrackletDataset) and (key, str(protocol)) not in seen:
-                yield datasets[key], protocol
-            seen.add((key, str(protocol)))
+            found[f'{sorted(settings.items())} {protocol}'] = settings, protocol
+    for settings, protocol in found.values():
+        with config_errors(f'{config_name(config)}: dataset'):
+            dataset = DATASETS.build(settings)
+        if isinstance(dataset, TrackletDataset):
+            yield dataset, protocol
 
 
 def protocols_of(evaluator: Any) -> list[str]:
@@ -242,12 +240,6 @@ def unique_name(work_dir: str | Path) -> str:
     return f'{Path(work_dir).name}_{uuid.uuid4().hex[:8]}'
 
 
-def write_json(path: str | Path, content: dict) -> None:
-    """Write a JSON file atomically: a reader sees either the old or the new content."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
-
-
 def _test(runner: Runner, checkpoint: str | Path, reason: str | None, dump_features: str | Path | None) -> Evaluation:
     """Extract and measure, or only extract if there is a reason to measure nothing."""
     dataset = runner.test_loop.dataloader.dataset
@@ -323,19 +315,18 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
             'or evaluate a checkpoint with tools/test.py'
         )
     kept = record.kept
-    if kept is None:
-        path, epoch, value = last, None, None
-        reason = f'the last one, because {criterion} was undefined in all epochs'
-    else:
-        path, epoch, value = last.with_name(Path(kept.checkpoint).name), kept.epoch, kept.value
+    entry: dict[str, Any] = dict(file=last.name, epoch=None, criterion=criterion, value=None)
+    reason = f'the last one, because {criterion} was undefined in all epochs'
+    if kept is not None:
+        entry |= dict(file=kept.checkpoint, epoch=kept.epoch, value=kept.value)
         extreme = {'greater': 'highest', 'less': 'lowest'}[kept.rule]
         reason = f'{extreme} {criterion} of {len(record.epochs)} epochs, without labels'
-        if not path.is_file():
-            raise CheckpointError(
-                f'{path}: the checkpoint that {criterion} chose is missing; run again with --overwrite, or evaluate '
-                'another one with tools/test.py'
-            )
+    path = last.with_name(Path(entry['file']).name)
+    if not path.is_file():
+        raise CheckpointError(
+            f'{path}: the checkpoint to evaluate is missing; run again with --overwrite, or evaluate another one with '
+            'tools/test.py'
+        )
     level = logging.WARNING if kept is None else logging.INFO
     print_log(f'evaluating {path.name}: {reason}', logger='current', level=level)
-    entry = dict(file=path.name, epoch=epoch, criterion=criterion, value=value, reason=reason)
-    return path, dict(checkpoint=entry)
+    return path, dict(checkpoint=entry | dict(reason=reason))

@@ -26,7 +26,7 @@ from dscreid.apis.config import (
 )
 from dscreid.apis.config_check import check_run
 from dscreid.apis.preflight import check_stage
-from dscreid.apis.test import Evaluation, choose_checkpoint, evaluate, why_no_evaluation, write_json
+from dscreid.apis.test import Evaluation, choose_checkpoint, evaluate, why_no_evaluation
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine import run_identity
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
@@ -35,7 +35,7 @@ from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.reid.base import architecture_of
 from dscreid.utils.checkpoint import in_words, load_checkpoint, meta_of, setting_differences
 from dscreid.utils.files import only_process_in, remove_partial_files
-from dscreid.utils.records import read_json_object
+from dscreid.utils.records import read_json_object, write_json
 
 
 @dataclass(frozen=True)
@@ -188,11 +188,11 @@ def finished_checkpoint(config: Config, source_checkpoint: Path | None = None, m
     if same and source_checkpoint is None:
         return checkpoint
     content, settings = load_checkpoint(checkpoint), learned_settings(config)
-    recorded = run_identity.recorded_settings(meta_of(content))
-    if recorded is None and not same:
+    meta = meta_of(content)
+    if run_identity.recorded_settings(meta) is None and not same:
         raise ConfigError(f'{marker}: this run was made with another config or seed; {run_identity.ANOTHER_RUN}')
     run_identity.check_same_run(checkpoint, content, settings, source_checkpoint)
-    if same or recorded is None or not run_identity.other_epochs(recorded, settings):
+    if same or run_identity.EPOCHS not in run_identity.changed_settings(meta, settings):
         return checkpoint
     if may_extend:
         return None
@@ -228,13 +228,14 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
     if not source or resumes or named_source(config, options) is not None:
         return None
     path = Path(source['config'])
-    changes: dict[str, Any] = dict(overwrite=False, partial_source=False, config_options={})
-    plain = replace(options, work_dir=work_dir.parent / path.stem, resume=True, **changes)
-    source_options = replace(plain, config_options=inherited_options(options.config_options))
-    if source_options != plain:
-        with contextlib.suppress(ConfigError, CheckpointError):
-            if finished_checkpoint(finished := prepare(path, plain)) is not None:
-                return finished, plain  # a finished source stage is not trained again
+    source_options = replace(
+        options,
+        work_dir=work_dir.parent / path.stem,
+        resume=True,
+        overwrite=False,
+        partial_source=False,
+        config_options=inherited_options(options.config_options),
+    )
     source_config = prepare(path, source_options)
     if not options.partial_source:
         check_same_encoder(config, source_config)
@@ -278,11 +279,12 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
         return None
     source_config, source_options = stage
     source_dir = Path(source_config.work_dir)
-    if from_main_process(lambda: finished_checkpoint(source_config)) is not None:
-        if missing := inherited_options(options.config_options).keys() - source_options.config_options:
-            message = f'{source_dir}: was finished without {", ".join(sorted(missing))}; it is not trained again'
+    if (finished := from_main_process(lambda: finished_checkpoint(source_config))) is not None:
+        changed = run_identity.changed_settings(meta_of(load_checkpoint(finished)), learned_settings(source_config))
+        if changed:
+            message = f'{source_dir}: was finished with another {", ".join(changed)}; it is not trained again'
             print_log(message, logger='current', level=logging.WARNING)
-        return train_stage(source_config, resume=True)
+        return finished
     print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')
     check_stage(config)
     check_run(source_config, config_name(source_config))

@@ -1,4 +1,4 @@
-"""Reading of the small JSON files that runs write."""
+"""The small JSON files that runs write."""
 
 import json
 import math
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from dscreid.errors import CheckpointError
+from dscreid.utils.files import replacing
 
 
 def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
@@ -28,6 +29,12 @@ def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f'{path}: is not a {what} (no JSON object); {remedy}')
     return content
+
+
+def write_json(path: str | Path, content: dict[str, Any]) -> None:
+    """Write a JSON file atomically: a reader sees either the old or the new content."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -30,6 +30,7 @@ from dscreid.lab.selection_study import read_scores
 from dscreid.lab.synthetic import is_complete, make_spec
 from dscreid.models.backbones import CLIPVisionTransformer
 from dscreid.utils.checkpoint import load_checkpoint
+from dscreid.utils.records import write_json
 from dscreid.visualization import read_scalars
 from dscreid.visualization.sources import read_evaluation
 from parser_fuzzing.harness import SECRET, Parser
@@ -117,7 +118,7 @@ _ENTRY = {
 
 def _use_bad_frames(folder: Path, case: dict[str, Any]) -> object:
     entries = bad_frames_hook.merge_entries(bad_frames_hook.read_entries(folder), [_ENTRY])
-    return bad_frames_hook.write_entries(folder / 'again', entries)
+    return write_json(folder / 'again', dict(datasets=entries))
 
 
 BAD_FRAMES = Parser(

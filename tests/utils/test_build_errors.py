@@ -34,7 +34,11 @@ class Picky:
 
 @pytest.mark.parametrize(
     ('sizes', 'message'),
-    [(2, "TypeError: 'int' object is not iterable"), ('no', "'str' object has no attribute"), ([], 'IndexError: tuple')],
+    [
+        (2, "TypeError: 'int' object is not iterable"),
+        ('no', "'str' object has no attribute"),
+        ([], 'IndexError: tuple'),
+    ],
 )
 def test_the_class_that_was_built_and_the_line_are_named(sizes, message):
     message = rf'^model: Picky cannot be made of its values in the config: .*{message}.* \(test_build_errors\.py:\d+\)$'
@@ -42,7 +46,9 @@ def test_the_class_that_was_built_and_the_line_are_named(sizes, message):
         MODELS.build(dict(type='Picky', sizes=sizes))
 
 
-@pytest.mark.parametrize('error', [DatasetError('no data'), PermissionError(13, 'x'), MemoryError(), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    'error', [DatasetError('no data'), PermissionError(13, 'x'), MemoryError(), KeyboardInterrupt()]
+)
 def test_other_errors_pass(error):
     with pytest.raises(type(error)) as caught, config_errors('model'):
         raise error
