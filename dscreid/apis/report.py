@@ -115,7 +115,7 @@ def _differences(work_dirs: Sequence[vis.WorkDir]) -> dict[str, dict[str, Any]]:
     loaded = [(one.name, one.load_config()) for one in work_dirs] if len(work_dirs) > 1 else []
     configs = {name: config for name, config in loaded if config is not None}
     differing = {name: config_difference(next(iter(configs.values())), config) for name, config in configs.items()}
-    return {name: {key: pair[key] for key in pair if key not in _EXECUTION} for name, pair in differing.items()}
+    return {name: {key: found[key] for key in found if key not in _EXECUTION} for name, found in differing.items()}
 
 
 def _retrieval(

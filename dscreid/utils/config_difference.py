@@ -14,11 +14,7 @@ def setting_differences(reference: Mapping[str, Any], settings: Mapping[str, Any
     """Map each dotted key that differs to [value in the reference, value in the settings], ``'absent'`` if missing."""
     theirs, ours = dict(_flat(reference)), dict(_flat(settings))
     pairs = {key: [theirs.get(key, _ABSENT), ours.get(key, _ABSENT)] for key in dict.fromkeys([*theirs, *ours])}
-    return {
-        key: [old, new]
-        for key, (old, new) in pairs.items()
-        if old != new or isinstance(old, bool) != isinstance(new, bool)
-    }
+    return {key: [a, b] for key, (a, b) in pairs.items() if a != b or isinstance(a, bool) != isinstance(b, bool)}
 
 
 def config_difference(reference: Config, config: Config) -> dict[str, list]:
