@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from mmengine import Config
 from mmengine.logging import print_log
 from mmengine.registry import Registry, root
 from mmengine.runner import Runner
@@ -63,12 +62,6 @@ def keys_that_are_read() -> list[str]:
     return [*sorted(arguments), *_OWN_KEYS]
 
 
-def check_run(config: Config, name: str = 'config') -> None:
-    """Check what a run needs, and reading its config does not: packages of logging backends, and useful schedules."""
-    check_vis_backends(config, name)
-    check_schedules(config, name)
-
-
 def _find_class(type_name: str, known: dict[str, Any], place: str) -> Any:
     bare_name, names = type_name.rpartition('.')[2], dict(known)
     if bare_name not in known:
@@ -93,16 +86,6 @@ def _check_hooks(config: dict, name: str) -> None:
             raise ConfigError(f'{name}.default_hooks: {reason}{closest(key, known)}')
 
 
-def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Raise a ConfigError if the package of one of a config's logging backends is missing; start no backend."""
-    for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
-        backend_name = str(backend.get('type')).rpartition('.')[2]
-        package = backend_name.removesuffix('VisBackend').lower()
-        if package in _BACKEND_PACKAGES and find_spec(package) is None:
-            hint = f'run "pip install {package}" or choose other vis_backends'
-            raise ConfigError(f'{name}: {backend_name} in vis_backends needs the package {package}; {hint}')
-
-
 #: Ranges that torch and MMEngine do not check: which keys of optimizer and schedules, a description, and a test.
 _RANGES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     (r'.*\.(optimizer\.lr|clip_grad\.(max_norm|clip_value))', 'a positive number', lambda value: value > 0),
@@ -116,8 +99,18 @@ _RANGES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
 )
 
 
-def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Raise a ConfigError for numbers out of range, and warn about settings that never take effect."""
+def check_run(config: Mapping[str, Any], name: str = 'config') -> None:
+    """Check what a run needs and reading its config does not, and warn about settings that never take effect.
+
+    Raises:
+        ConfigError: If the package of a logging backend is missing, or a number is out of range; no backend is started.
+    """
+    for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
+        backend_name = str(backend.get('type')).rpartition('.')[2]
+        package = backend_name.removesuffix('VisBackend').lower()
+        if package in _BACKEND_PACKAGES and find_spec(package) is None:
+            hint = f'run "pip install {package}" or choose other vis_backends'
+            raise ConfigError(f'{name}: {backend_name} in vis_backends needs the package {package}; {hint}')
     for place, value in walk({key: config.get(key) for key in ('optim_wrapper', 'param_scheduler')}):
         for pattern, words, is_right in _RANGES if value is not None else ():
             if not re.fullmatch(pattern, place):
@@ -138,23 +131,17 @@ def never_happens(config: Mapping[str, Any]) -> Iterator[str]:
     if epochs is None:
         return
     after = f'the training ends after {epochs} epochs (train_cfg.max_epochs)'
-    for place, scheduler in _schedulers(config):
-        if not scheduler.get('by_epoch', True):
+    for place, part in walk({key: config.get(key) for key in ('param_scheduler', 'default_hooks', 'model')}):
+        if not isinstance(part, Mapping):
             continue
-        if late := [epoch for epoch in scheduler.get('milestones', ()) if epoch >= epochs]:
-            yield f'{place}.milestones {late} are never reached, {after}'
-        if scheduler.get('begin', 0) >= epochs:
-            yield f'{place} begins at epoch {scheduler["begin"]} and has no effect, {after}'
-        if scheduler.get('end', 0) > epochs:
-            yield f'{place} is not finished at its end {scheduler["end"]}, {after}'
-    for place, node in walk({key: config.get(key) for key in ('default_hooks', 'model')}):
+        if place.startswith('param_scheduler') and part.get('by_epoch', True):
+            if late := [epoch for epoch in part.get('milestones', ()) if epoch >= epochs]:
+                yield f'{place}.milestones {late} are never reached, {after}'
+            if part.get('begin', 0) >= epochs:
+                yield f'{place} begins at epoch {part["begin"]} and has no effect, {after}'
+            if part.get('end', 0) > epochs:
+                yield f'{place} is not finished at its end {part["end"]}, {after}'
         key = 'begin_epoch' if re.fullmatch(r'default_hooks\..*\.labelers\.\d+', place) else 'begin'
         begins = key == 'begin_epoch' or re.fullmatch(r'model\.(neighbor_losses\.\d+|cross_loss)', place)
-        if begins and isinstance(node, Mapping) and node.get(key, 0) >= epochs:
-            yield f'{place} begins at epoch {node[key]} and is never used, {after}'
-
-
-def _schedulers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    found = config.get('param_scheduler') or []
-    for number, scheduler in enumerate([found] if isinstance(found, Mapping) else found):
-        yield f'param_scheduler.{number}', scheduler
+        if begins and part.get(key, 0) >= epochs:
+            yield f'{place} begins at epoch {part[key]} and is never used, {after}'

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine import Config
-from mmengine.fileio import load
 from mmengine.logging import MMLogger
 
 from dscreid.apis.config_check import keys_that_are_read
@@ -64,18 +63,16 @@ def names_without_effect(path: Path, above: frozenset[str] = frozenset()) -> Ite
 
 def assigned_names(path: Path) -> set[str]:
     """Return the names that a config file sets itself, without those of its bases."""
-    if path.suffix != '.py':
-        return {*load(path)} - {'_base_'}
     assignments = [node for node in _statements(path) if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign))]
     names = [node for statement in assignments for node in ast.walk(statement) if isinstance(node, ast.Name)]
     return {node.id for node in names if isinstance(node.ctx, ast.Store)} - {'_base_'}
 
 
 def _statements(path: Path) -> list[ast.stmt]:
-    """List the top-level statements of a file; a file in another language has none."""
+    """List the top-level statements of a file; one that is not Python has none."""
     try:
-        return ast.parse(path.read_text(encoding='utf-8')).body if path.suffix == '.py' else []
-    except SyntaxError:  # {{ variables }} of MMEngine
+        return ast.parse(path.read_text(encoding='utf-8')).body
+    except SyntaxError:  # another format, or {{ variables }} of MMEngine
         return []
 
 
@@ -97,11 +94,8 @@ def source_path(path: Path, source: Any, on_command_line: bool = False) -> Path:
 
 def _writer(path: Path) -> Path | None:
     """Return the nearest file of the chain that sets ``source.config``."""
-    if path.suffix == '.py':
-        texts = [ast.unparse(statement) for statement in _statements(path)]
-        found = any(re.search(r'\bsource\b.*\bconfig\b', text, re.DOTALL) for text in texts)
-    else:
-        found = 'config' in (load(path).get('source') or {})
+    texts = [ast.unparse(statement) for statement in _statements(path)]
+    found = any(re.search(r'\bsource\b.*\bconfig\b', text, re.DOTALL) for text in texts)
     return path if found else next(filter(None, map(_writer, base_files(path))), None)
 
 

@@ -147,25 +147,18 @@ def _losses_of_adaptation(runner: Runner, model: AdaptiveReID, hook: ClusterHook
     drawn = {m: np.searchsorted(rows[m], [s.index for s in samples if s.modality == m.value]) for m in Modality}
     # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
     static, dynamic = (half.detach().requires_grad_() for half in raw)
-    (rgb, ir), groups, left_by = Modality, None, None
+    labels, own = trial_labels(rows, model), False
     for epoch in _epochs_to_try(runner.train_loop.max_epochs, hook, model):
         labeler = hook.labelers[turn_at(epoch, hook.begin_epochs, hook.turns)]
-        centers = held_centers(model.memories, groups)
-        context = LabelingContext(
-            epoch=epoch,
-            cameras={m: dataset.cameras[rows[m]] for m in Modality},
-            centers=None if centers is None else centers.features,
-            groups=None if centers is None else centers.groups,
-        )
-        # a labeler that reads centers needs those of the previous epoch
-        follows = left_by == epoch - 1 or not labeler.needs_centers
-        labels = _labels(labeler, features, context) if follows else None
-        left_by = epoch
-        if labels is None or any((labels.of(m)[drawn[m]] < 0).any() for m in Modality):
-            labels, left_by = trial_labels(rows, model), None
-        groups = labels.groups
+        centers = held_centers(model.memories, labels.groups)
+        known = (centers.features, centers.groups) if centers else ()
+        context = LabelingContext(epoch, {m: dataset.cameras[rows[m]] for m in Modality}, *known)
+        # a labeler that reads centers needs those that another labeler left
+        found = _labels(labeler, features, context) if own or not labeler.needs_centers else None
+        own = found is not None and all((found.of(m)[drawn[m]] >= 0).all() for m in Modality)
+        labels = found if found is not None and own else trial_labels(rows, model)
         model.set_epoch(epoch)
-        model.reset_memories(features[rgb], features[ir], labels, rows[rgb], rows[ir])
+        model.reset_memories(*features.values(), labels, *rows.values())
         _sum(model.losses_of(static, dynamic, samples)).backward()
         model.update_memories()
     gradients = [(half, leaf.grad) for half, leaf in zip(raw, (static, dynamic), strict=True)]
@@ -208,18 +201,13 @@ def _labels(
 ) -> PseudoLabels | None:
     """Apply a labeler to the features; None if there are too few for its settings."""
     name = type(labeler).__name__
-    given = context if labeler.needs_context else None
     try:
         with config_errors(f'labeling by {name} {_FAILS}'):
-            labels = labeler(features[Modality.RGB], features[Modality.IR], given)
+            labels = labeler(*features.values(), context if labeler.needs_context else None)
     except LabelingError:
         return None
-    if not isinstance(labels, PseudoLabels):
-        raise ConfigError(f'{name} returns {type(labels).__name__}; a labeler returns PseudoLabels')
-    for m in Modality:
-        if len(labels.of(m)) != len(features[m]):
-            counts = f'{len(labels.of(m))} labels for {len(features[m])} {m.value} tracklets'
-            raise ConfigError(f'{name} returns {counts}')
+    if not isinstance(labels, PseudoLabels) or any(len(labels.of(m)) != len(features[m]) for m in Modality):
+        raise ConfigError(f'{name} returns {type(labels).__name__}; a labeler returns PseudoLabels of all tracklets')
     return labels
 
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from dscreid.apis.config import fit_to_machine, load_config
-from dscreid.apis.config_check import check_run, check_schedules, never_happens
+from dscreid.apis.config_check import check_run, never_happens
 from dscreid.apis.inference import build_model
 from dscreid.apis.preflight import check_stage
 from dscreid.errors import ConfigError
@@ -114,4 +114,4 @@ def test_what_never_happens():
     longer['train_cfg']['max_epochs'] = 10
     assert list(never_happens(longer)) == []
     assert list(never_happens({})) == []
-    check_schedules(SCHEDULE)
+    check_run(SCHEDULE)

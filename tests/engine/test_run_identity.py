@@ -50,7 +50,8 @@ def test_the_message_names_keys_and_ways_out():
         check(optim_wrapper=dict(optimizer=dict(lr=0.2, betas=(0.9, 0.95))))
     assert str(error.value) == (
         'epoch_4.pth: cannot be resumed with other settings (optim_wrapper.optimizer.betas: [0.9, 0.99] -> '
-        '[0.9, 0.95], optim_wrapper.optimizer.lr: 0.1 -> 0.2); use the settings of the run, choose a --work-dir in another folder '
+        '[0.9, 0.95], optim_wrapper.optimizer.lr: 0.1 -> 0.2); use the settings of the run, '
+        'choose a --work-dir in another folder '
         '(source stages are next to it), or start a new run from these weights with --source-checkpoint'
     )
     with pytest.raises(CheckpointError, match=r'a0: .*, a5: absent -> 1, and 3 more\)'):

@@ -104,9 +104,8 @@ class ClusterHook(Hook):
         if on_failure not in POLICIES:
             raise ConfigError(f"ClusterHook: on_failure must be one of {', '.join(POLICIES)}, got '{on_failure}'")
         self.on_failure = on_failure
-        with config_errors('ClusterHook.limits'):
+        with config_errors('ClusterHook'):
             self.limits = LabelLimits(**(limits or {}))
-        with config_errors('ClusterHook.neighbor_search'):
             self.neighbor_search = NeighborSearch(**(neighbor_search or {}))
         stages = [dict(stage) for stage in labelers]
         self.begin_epochs = [stage.pop('begin_epoch', 0) for stage in stages]
@@ -186,10 +185,12 @@ class ClusterHook(Hook):
         features = self._features(runner, recalibrate=self.recalibrate_necks and runner.epoch == 0)
         sampler = runner.train_loop.dataloader.sampler
         try:
-            _raise_faults(feature_faults(dict(zip(Modality, features, strict=True)), self.limits))
+            if faults := feature_faults(dict(zip(Modality, features, strict=True)), self.limits):
+                raise LabelingError('; '.join(faults))
             labels = self._label(runner, *features)
             self._log(runner, labels, features)
-            _raise_faults(label_faults(labels, self.limits))
+            if faults := label_faults(labels, self.limits):
+                raise LabelingError('; '.join(faults))
             sampler.set_labels(labels.rgb, labels.ir)
         except LabelingError as error:
             place = f'epoch {runner.epoch + 1}: the pseudo labels cannot be used: {error}'
@@ -197,10 +198,9 @@ class ClusterHook(Hook):
                 runner.logger.warning(f'{place}. The epoch is skipped (on_failure)')
                 sampler.rest()
                 return None
-            if self.on_failure == 'stop':
-                raise LabelingError(place) from error
-            if self.labels is None:
-                raise LabelingError(f'{place} (on_failure=keep, but there are no earlier labels)') from error
+            if self.on_failure == 'stop' or self.labels is None:
+                reason = '' if self.on_failure == 'stop' else ' (on_failure=keep, but there are no earlier labels)'
+                raise LabelingError(f'{place}{reason}') from error
             runner.logger.warning(f'{place}. The labels of the previous epoch are kept (on_failure)')
             labels = self.labels
             sampler.set_labels(labels.rgb, labels.ir)
@@ -287,11 +287,6 @@ class ClusterHook(Hook):
         runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
 
 
-def _raise_faults(faults: Sequence[str]) -> None:
-    if faults:
-        raise LabelingError('; '.join(faults))
-
-
 def find_cluster_hook(runner: Runner) -> ClusterHook | None:
     """Return the hook that clusters a runner's training set; None if it has none."""
     return next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
@@ -299,10 +294,11 @@ def find_cluster_hook(runner: Runner) -> ClusterHook | None:
 
 def _cycle(stage: Mapping) -> list[Mapping]:
     """Return the labeler configs of a stage: those of its ``cycle``, or the stage itself."""
-    if (cycle := stage.get('cycle', stage)) is stage:
+    if 'cycle' not in stage:
         return [stage]
+    cycle = stage['cycle']
     valid = isinstance(cycle, list | tuple) and cycle and not any('begin_epoch' in labeler for labeler in cycle)
-    if not valid or set(stage) != {'cycle'}:
+    if not valid or len(stage) > 1:
         raise ConfigError(
             'ClusterHook: write labelers that take turns as dict(begin_epoch=..., cycle=[...]), with at least one '
             f'labeler, none of which has a begin_epoch; got {dict(stage)}'

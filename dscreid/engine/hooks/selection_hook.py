@@ -1,6 +1,5 @@
 """Compute label-free criteria of each epoch's weights, and keep the best checkpoint by one of them."""
 
-import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -27,7 +26,7 @@ from dscreid.engine.selection_record import (
     read_record,
 )
 from dscreid.engine.training_data import tracklet_counts
-from dscreid.errors import CheckpointError, ConfigError, LabelingError
+from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels import (
     ClusterLabeler,
     Criterion,
@@ -144,8 +143,8 @@ class SelectionHook(Hook):
         before, chosen = self.record.kept, self._chosen(runner, values)
         self.record = replace(self.record.with_epoch(runner.epoch, values), kept=chosen or before)
         self.record.write(runner.work_dir)
-        if chosen and before and before.checkpoint != chosen.checkpoint:
-            _remove(runner.work_dir, before)  # last, so that the record never names a missing file
+        if chosen and before and before.checkpoint != chosen.checkpoint:  # last: the record never names a missing file
+            Path(runner.work_dir, Path(before.checkpoint).name).unlink(missing_ok=True)
 
     def _chosen(self, runner: Runner, values: Mapping[str, float]) -> KeptCheckpoint | None:
         """Save the weights and describe their checkpoint if they are chosen."""
@@ -164,9 +163,6 @@ class SelectionHook(Hook):
     def _take_up_record(self, runner: Runner) -> None:
         """Continue the record of a resumed run; for a new run, remove the record of an earlier one."""
         if begins_anew(runner):
-            with contextlib.suppress(CheckpointError):  # an unreadable record names nothing
-                if (record := read_record(runner.work_dir)) and record.kept:
-                    _remove(runner.work_dir, record.kept)
             Path(runner.work_dir, RECORD_FILE).unlink(missing_ok=True)
             return
         self.record = read_record(runner.work_dir) or SelectionRecord()
@@ -175,14 +171,10 @@ class SelectionHook(Hook):
                 'the resumed checkpoint has no labels of the previous epoch, so the first stability is missing'
             )
         kept = self.record.kept
-        alike = kept and (kept.criterion, kept.rule) == (self.criterion, self.rule) and kept.epoch >= self.begin
-        if kept and alike and Path(runner.work_dir, kept.checkpoint).is_file():
-            return
-        self.record = replace(self.record, kept=None)
-        if self.criterion is not None:
+        if kept is not None and not Path(runner.work_dir, kept.checkpoint).is_file():
+            self.record = replace(self.record, kept=None)
             runner.logger.warning(
-                f'the earlier part of this run kept no checkpoint by {self.criterion}, so only weights from epoch '
-                f'{runner.epoch} on can be chosen'
+                f'{kept.checkpoint} is missing, so only weights from epoch {runner.epoch} on can be chosen'
             )
 
 
@@ -211,10 +203,6 @@ def _built(criterion: str | Mapping[str, Any]) -> tuple[str, Criterion]:
             f"rule = '{RULES[0]}' or '{RULES[1]}'"
         )
     return name, built
-
-
-def _remove(work_dir: str, kept: KeptCheckpoint) -> None:
-    Path(work_dir, Path(kept.checkpoint).name).unlink(missing_ok=True)
 
 
 def _describe(kept: KeptCheckpoint | None) -> str:
