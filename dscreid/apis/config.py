@@ -11,9 +11,8 @@ import torch
 from mmengine import Config
 from mmengine.logging import print_log
 
-from dscreid.apis.config_check import check_config, keys_that_are_read
+from dscreid.apis.config_check import check_config, keys_that_are_read, make_plain
 from dscreid.apis.config_files import check_common_settings, check_helpers, check_overrides, load_file, source_path
-from dscreid.apis.config_values import make_plain
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
 from dscreid.engine.common_settings import COMMON_SETTINGS, fill_common_settings, walk
 from dscreid.errors import ConfigError

@@ -15,9 +15,9 @@ from dscreid.apis.config_check import keys_that_are_read
 from dscreid.engine.common_settings import COMMON_SETTINGS, common_value, uses_of_common_settings, walk
 from dscreid.engine.console import quiet_console
 from dscreid.errors import ConfigError
+from dscreid.utils.build_errors import closest
 from dscreid.utils.files import existing_file
 from dscreid.utils.shipped import split_direction
-from dscreid.utils.signatures import closest
 
 #: MMEngine's syntax for an environment variable with a default.
 _ENVIRONMENT = re.compile(r'\{\{\s*\$(\w+)\s*:\s*([^{}]*?)\s*\}\}')

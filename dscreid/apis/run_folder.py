@@ -5,8 +5,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from dscreid.engine.checkpoint_files import POINTER, run_of
-from dscreid.engine.finished import FEATURES_FILE, FINISHED_FILE, METRICS_FILE
+from dscreid.engine.checkpoint_files import FEATURES_FILE, FINISHED_FILE, METRICS_FILE, POINTER, run_of
 from dscreid.engine.hooks.bad_frames_hook import RECORD_FILE as BAD_FRAMES_FILE
 from dscreid.engine.selection_record import RECORD_FILE as CRITERIA_FILE
 from dscreid.errors import ConfigError

@@ -22,7 +22,7 @@ from dscreid.datasets import TrackletDataset
 from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.distributed import process_group
 from dscreid.engine.common_settings import walk
-from dscreid.engine.extraction_loader import extraction_loader
+from dscreid.engine.extraction import extraction_loader
 from dscreid.engine.runner import ReIDRunner
 from dscreid.engine.selection_record import RECORD_FILE, criterion_name, read_record
 from dscreid.errors import CheckpointError, DatasetError, TrainingError

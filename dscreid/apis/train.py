@@ -28,9 +28,7 @@ from dscreid.apis.config_check import check_run
 from dscreid.apis.preflight import check_stage
 from dscreid.apis.test import Evaluation, choose_checkpoint, evaluate, why_no_evaluation
 from dscreid.distributed import from_main_process, process_group, wait_for_all
-from dscreid.engine import run_identity
-from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
-from dscreid.engine.finished import FEATURES_FILE, FINISHED_FILE, METRICS_FILE, finished_record, trained_checkpoint
+from dscreid.engine import checkpoint_files, run_identity
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.reid.base import architecture_of
 from dscreid.utils.checkpoint import in_words, load_checkpoint, meta_of, setting_differences
@@ -89,8 +87,9 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
             note = from_main_process(lambda: _begin_test(config, options, source))
         else:
             raise ConfigError(f'{config_path}: there is nothing to run; set train_cfg or source')
-        outputs: dict[str, Any] = dict(out=work_dir / METRICS_FILE, dump_features=work_dir / FEATURES_FILE)
-        return evaluate(config, checkpoint, work_dir, **outputs, launcher=options.launcher, note=note)
+        metrics, features = work_dir / checkpoint_files.METRICS_FILE, work_dir / checkpoint_files.FEATURES_FILE
+        outputs: dict[str, Any] = dict(out=metrics, dump_features=features, note=note)
+        return evaluate(config, checkpoint, work_dir, **outputs, launcher=options.launcher)
 
 
 def check_folder(config: Config, options: RunOptions) -> None:
@@ -111,7 +110,7 @@ def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, 
     if options.overwrite:
         run_folder.remove_files(run_folder.files_of_run(work_dir))
     elif results and options.resume:
-        is_metrics = results[0].name == METRICS_FILE
+        is_metrics = results[0].name == checkpoint_files.METRICS_FILE
         recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite') if is_metrics else {}
         if recorded.get('run') != note['run']:
             reason = 'was made with another config, seed or source weights'
@@ -146,7 +145,7 @@ def train_stage(
         if finished is not None:
             print_log(f'{work_dir}: already finished, not trained again', logger='current')
             return finished
-        resumed = from_main_process(lambda: resumable_checkpoint(work_dir))
+        resumed = from_main_process(lambda: checkpoint_files.resumable_checkpoint(work_dir))
         if resumed is None:
             from_main_process(lambda: run_folder.check_begun(work_dir))
     start = time.perf_counter()
@@ -156,16 +155,16 @@ def train_stage(
     if is_main_process():  # an interrupted second run must not look finished, nor continue the first one
         run_folder.remove_files(replaced)
         if resumed is None:
-            (work_dir / POINTER).unlink(missing_ok=True)
-        (work_dir / FINISHED_FILE).unlink(missing_ok=True)
+            (work_dir / checkpoint_files.POINTER).unlink(missing_ok=True)
+        (work_dir / checkpoint_files.FINISHED_FILE).unlink(missing_ok=True)
     runner.train()
-    checkpoint = from_main_process(lambda: last_checkpoint(work_dir))
+    checkpoint = from_main_process(lambda: checkpoint_files.last_checkpoint(work_dir))
     if checkpoint is None:
         raise CheckpointError(f'{work_dir}: the training left no checkpoint; enable default_hooks.checkpoint')
     if is_main_process():
         seconds = round(time.perf_counter() - start, 1)
         content = dict(config=config_hash(config), checkpoint=checkpoint.name, seconds=seconds)
-        write_json(work_dir / FINISHED_FILE, content)
+        write_json(work_dir / checkpoint_files.FINISHED_FILE, content)
     wait_for_all()
     return checkpoint
 
@@ -181,10 +180,10 @@ def finished_checkpoint(config: Config, source_checkpoint: Path | None = None, m
     Raises:
         ConfigError, CheckpointError: If the stage was run with other settings, epochs or weights.
     """
-    record, checkpoint = finished_record(config.work_dir), trained_checkpoint(config.work_dir)
-    if record is None or checkpoint is None:
+    if (checkpoint := checkpoint_files.trained_checkpoint(config.work_dir)) is None:
         return None
-    marker, same = Path(config.work_dir, FINISHED_FILE), record.get('config') == config_hash(config)
+    marker = Path(config.work_dir, checkpoint_files.FINISHED_FILE)
+    same = (checkpoint_files.finished_record(config.work_dir) or {}).get('config') == config_hash(config)
     if same and source_checkpoint is None:
         return checkpoint
     content, settings = load_checkpoint(checkpoint), learned_settings(config)
@@ -224,7 +223,7 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
     """Return config and options of the stage that provides a run's weights, or None if the run needs none."""
     work_dir, source = Path(config.work_dir), config.get('source') or {}
     # a checkpoint to resume includes what the run took from its source
-    resumes = options.resume and config.get('train_cfg') is not None and (work_dir / POINTER).is_file()
+    resumes = options.resume and config.get('train_cfg') is not None and (work_dir / checkpoint_files.POINTER).is_file()
     if not source or resumes or named_source(config, options) is not None:
         return None
     path = Path(source['config'])

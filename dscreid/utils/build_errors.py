@@ -1,16 +1,19 @@
-"""Report errors of code that runs with a config's values as one sentence instead of a traceback."""
+"""Errors of code that runs with a config's values as one sentence, and the names that it could have used."""
 
+import difflib
+import inspect
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from dscreid.errors import ConfigError, DscreidError
-from dscreid.utils.signatures import accepted_arguments, closest
 
 _UNKNOWN = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
+_KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 @contextmanager
@@ -38,3 +41,24 @@ def config_errors(place: str) -> Iterator[None]:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f'{Path(last.filename).name}:{last.lineno}'
         raise ConfigError(f'{place}: {built}{type(error).__name__}: {reason} ({where})') from error
+
+
+def closest(word: str, names: Iterable[str]) -> str:
+    """Return a hint such as ``; did you mean 'eps'?``, or an empty string if no name is similar."""
+    near = difflib.get_close_matches(word, list(names), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ''
+
+
+def accepted_arguments(component: Any) -> list[str] | None:
+    """List the keyword arguments of a function, or of a class and its bases; None if it accepts any."""
+    layers = [component]
+    if inspect.isclass(component):
+        # without object, whose constructor takes nothing
+        layers = [vars(owner)['__init__'] for owner in component.__mro__[:-1] if '__init__' in vars(owner)]
+    names: list[str] = []
+    for layer in layers:
+        parameters = inspect.signature(layer).parameters.values()
+        names += [p.name for p in parameters if p.kind in _KEYWORDS and p.name not in ('self', *names)]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return names
+    return None if layers else []

@@ -19,7 +19,6 @@ from dscreid.apis import train
 from dscreid.apis.config import config_hash, fit_to_machine, load_config
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import (
-    FINISHED_FILE,
     RunOptions,
     finished_checkpoint,
     prepare,
@@ -27,7 +26,7 @@ from dscreid.apis.train import (
     source_stage,
     train_stage,
 )
-from dscreid.engine.checkpoint_files import last_checkpoint
+from dscreid.engine.checkpoint_files import FINISHED_FILE, last_checkpoint
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones.export import export_tower
 from dscreid.registry import HOOKS

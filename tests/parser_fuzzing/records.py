@@ -12,8 +12,7 @@ from dscreid.apis.config import config_hash, load_config
 from dscreid.apis.train import finished_checkpoint
 from dscreid.datasets import HITSZVCM, BUPTCampus
 from dscreid.engine import selection_record
-from dscreid.engine.checkpoint_files import last_checkpoint, resumable_checkpoint
-from dscreid.engine.finished import trained_checkpoint
+from dscreid.engine.checkpoint_files import last_checkpoint, resumable_checkpoint, trained_checkpoint
 from dscreid.engine.hooks import bad_frames_hook
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.lab.doctor.stages import datasets_of, stages_of

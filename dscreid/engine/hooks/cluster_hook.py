@@ -13,8 +13,7 @@ from torch.utils.data import DataLoader
 
 from dscreid.datasets.samplers import SequentialSampler
 from dscreid.distributed import from_main_process
-from dscreid.engine.extraction import extract_features, recalibrated_features
-from dscreid.engine.extraction_loader import BATCH_SIZE
+from dscreid.engine.extraction import BATCH_SIZE, extract_features, recalibrated_features
 from dscreid.engine.label_state import (
     Centers,
     check_centers,
