@@ -26,8 +26,7 @@ def build_resumed(
 ) -> tuple[Runner, Path | None]:
     """Build a runner that resumes a checkpoint, or the newest intact earlier one if its training state is damaged.
 
-    Returns:
-        The runner, and the checkpoint that it resumes, or None for a new run.
+    Also returns the checkpoint that it resumes, None for a new run.
     """
     while True:
         try:
@@ -43,11 +42,8 @@ def build_runner(
 ) -> Runner:
     """Build a runner with all its parts, so that bad input is reported before the first epoch.
 
-    Args:
-        config: A stage's config with its ``work_dir``; not modified.
-        resumed: Checkpoint to continue from.
-        source_checkpoint: Weights to start from.
-        partial_source: See ``RunOptions``.
+    ``config`` has a ``work_dir`` and is not modified. The run continues from ``resumed``, or starts from
+    ``source_checkpoint``.
 
     Raises:
         DamagedStateError: If the weights of ``resumed`` are intact, but not the state of optimizer, schedules or hooks.
@@ -77,7 +73,7 @@ def build_runner(
             check_evaluation(loop.dataloader.dataset, config[evaluator])
     runner.settings = settings_text(settings)
     if resumed is not None:
-        content = check_resumable(unwrap_model(runner.model), resumed, runner.seed)
+        content = check_resumable(unwrap_model(runner.model), resumed)
         check_same_data(resumed, content, runner.train_loop.dataloader.dataset)
         check_training_state(runner, resumed, content)
     elif source_checkpoint is not None:

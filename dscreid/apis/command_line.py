@@ -287,7 +287,6 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
 
 
 def _table(cells: Mapping[str, str], width: int) -> list[str]:
-    """Format texts, keyed by names such as ``rgb2ir/mAP``, as lines of a table."""
     directions = dict.fromkeys(name.split('/')[0] for name in cells)
     measures = dict.fromkeys(name.split('/')[1] for name in cells)
     columns = sorted(measures, key=('mAP', 'mINP').__contains__)  # ranks first, as in papers

@@ -102,12 +102,7 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
 
     Without a GPU, this is mixed precision, ``pin_memory`` and other backends than ``gloo``; ``num_workers`` is reduced
     if the batches do not fit into shared memory. With a GPU, Adam and AdamW use one fused kernel per step, unless the
-    config says otherwise.
-
-    Args:
-        config: A config for MMEngine's Runner.
-        amp: Whether to train in bfloat16 mixed precision.
-        shared_memory: Free bytes of shared memory; None to measure them.
+    config says otherwise. ``amp`` asks for bfloat16 mixed precision; ``shared_memory`` are its free bytes, if known.
     """
     has_gpu = torch.cuda.is_available()
     wrapper = config.get('optim_wrapper')

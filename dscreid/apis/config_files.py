@@ -180,7 +180,6 @@ def _without_effect(config: Mapping[str, Any], key: str, rest: str = '') -> str:
 
 
 def _instead(places: Sequence[str]) -> str:
-    """Suggest keys to set instead of a setting without effect."""
     more = f' and {len(places) - _SHOWN} more' if len(places) > _SHOWN else ''
     return f'set these instead: {", ".join(places[:_SHOWN])}{more}' if places else 'no part has its value any more'
 

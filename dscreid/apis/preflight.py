@@ -111,7 +111,6 @@ def _encode(model: BaseReID, loader: DataLoader, training: bool) -> int:
 
 
 def _try_step(runner: Runner, model: BaseReID, hook: ClusterHook | None) -> None:
-    """Make a forward pass, a backward pass and an optimizer step on two tracklets of each modality."""
     model.train()
     dataset = runner.train_loop.dataloader.dataset
     with config_errors(f'a training step {_FAILS}'), runner.optim_wrapper.optim_context(runner.model):

@@ -216,11 +216,7 @@ def examples_of(
 ) -> tuple[list[vis.RetrievalExample], Any]:
     """Retrieve answers to some queries of a config's test set; return them and the test set.
 
-    Args:
-        config: Config of the test set.
-        runs: Runs with features.
-        protocol: Name of the protocol; None for the config's.
-        **choice: ``count``, ``topk`` and ``seed`` of ``retrieval_examples``.
+    ``protocol`` is by default the config's; ``choice`` are ``count``, ``topk`` and ``seed`` of ``retrieval_examples``.
 
     Raises:
         DscreidError: If there is no protocol or test set, or a run has the features of another one.
@@ -240,12 +236,7 @@ def attended_tracklets(
 ) -> list[vis.AttendedTracklet]:
     """Compute the attention of a model's prompts over a visible and an infrared tracklet of one person.
 
-    Args:
-        config: Config of the model and its test set.
-        checkpoint: Checkpoint of the model.
-        person: Person id; None draws one.
-        seed: Seed for choosing the person and the tracklets.
-        device: Device of the model.
+    The tracklets, and the person if its id is None, are drawn with ``seed``.
 
     Raises:
         DscreidError: If config, checkpoint or a frame cannot be used, the model has no prompts, or the test set does

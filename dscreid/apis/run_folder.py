@@ -41,22 +41,11 @@ def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
                 reason = 'is not a complete checkpoint of this package, and the run may replace it'
                 raise ConfigError(f'{path}: {reason}; move it, or choose another --work-dir')
         return
-    if resume:
-        check_begun(work_dir)
+    shown = ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
+    way = 'it has no checkpoint to continue from' if resume else 'continue it with --resume'
     raise ConfigError(
-        f'{work_dir}: holds a run ({_shown(names)}); continue it with --resume, choose another --work-dir, '
-        'or replace it with --overwrite'
+        f'{work_dir}: holds a run ({shown}); {way}, choose another --work-dir, or replace it with --overwrite'
     )
-
-
-def check_begun(work_dir: Path) -> None:
-    """Refuse to restart a run that was to continue but has results and no whole checkpoint."""
-    names = [path.name for path in results_of(work_dir) if path.name not in (POINTER, 'epoch_0.pth')]
-    if names:
-        raise ConfigError(
-            f'{work_dir}: holds results of a run ({_shown(names)}) but no checkpoint to continue from; choose another '
-            '--work-dir, or replace them with --overwrite instead of --resume'
-        )
 
 
 def check_kept(source: Path, work_dir: Path) -> None:
@@ -64,10 +53,6 @@ def check_kept(source: Path, work_dir: Path) -> None:
     if source.resolve() in {path.resolve() for path in files_of_run(work_dir)}:
         reason = '--overwrite would remove these weights before they are read'
         raise ConfigError(f'{source}: {reason}; move them, or choose another --work-dir')
-
-
-def _shown(names: list[str]) -> str:
-    return ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
 
 
 def results_of(work_dir: Path) -> list[Path]:

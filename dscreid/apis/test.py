@@ -174,12 +174,9 @@ def evaluate(
     flip: bool = False,
     out: str | Path | None = None,
     dump_features: str | Path | None = None,
-    rerank: Mapping[str, Any] | None = None,
-    query_expansion: Mapping[str, Any] | None = None,
-    per_query: str | Path | None = None,
-    confidence: float | None = None,
     launcher: str = 'none',
     note: Mapping[str, Any] | None = None,
+    **metric: Any,
 ) -> Evaluation:
     """Evaluate a checkpoint on a config's test set.
 
@@ -195,12 +192,10 @@ def evaluate(
         out: JSON file for the metrics, or for the reason why nothing is measured. It also stores the parameters of
             ``rerank`` and ``query_expansion``, and confidence intervals under ``confidence``.
         dump_features: ``.safetensors`` file for the features of all tracklets.
-        rerank: See ``ReIDMetric``, also for the next three arguments; None uses the config's setting.
-        query_expansion: Like ``rerank``.
-        per_query: Like ``rerank``; not written if nothing is measured.
-        confidence: Like ``rerank``.
         launcher: As in MMEngine's Runner.
         note: Additional entries of ``out``, for example why this checkpoint was chosen.
+        **metric: ``rerank``, ``query_expansion``, ``per_query`` and ``confidence`` of ``ReIDMetric``; None uses the
+            config's setting.
 
     Returns:
         Metrics in [0, 1] by name, for example ``rgb2ir/mAP``, and with ``confidence`` their bounds, for example
@@ -210,15 +205,14 @@ def evaluate(
         DscreidError: If data, config or checkpoint cannot be used; the message says how to fix it.
         OSError: If an output file cannot be written.
     """
-    check_outputs((out, dump_features, per_query), inputs=(checkpoint, config.filename))
+    check_outputs((out, dump_features, metric.get('per_query')), inputs=(checkpoint, config.filename))
     require_keys(config, 'model')
     config = copy.deepcopy(config)
     fit_to_machine(config)
     reason = complete_test_loop(config, protocol)
-    options: dict[str, Any] = dict(rerank=rerank, query_expansion=query_expansion, confidence=confidence)
-    files = dict(dump=dump_features, per_query=per_query)
-    options |= {name: str(path) for name, path in files.items() if path is not None}
-    config.test_evaluator.update({name: value for name, value in options.items() if value is not None})
+    options = {'dump': dump_features, **metric}
+    paths = {name: str(value) for name, value in options.items() if isinstance(value, Path)}
+    config.test_evaluator.update({name: value for name, value in (options | paths).items() if value is not None})
     if flip:
         config.model.flip_test = True
     with process_group(launcher, config.get('env_cfg', {}).get('dist_cfg')):
@@ -241,7 +235,6 @@ def unique_name(work_dir: str | Path) -> str:
 
 
 def _test(runner: Runner, checkpoint: str | Path, reason: str | None, dump_features: str | Path | None) -> Evaluation:
-    """Extract and measure, or only extract if there is a reason to measure nothing."""
     dataset = runner.test_loop.dataloader.dataset
     reason = reason or why_not_evaluated(dataset)
     if reason is not None and dump_features is None:

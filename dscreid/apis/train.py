@@ -3,9 +3,10 @@
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,8 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
     instead. A config without ``train_cfg`` (the baseline CD) is evaluated with the weights of its source stage. If
     nothing can be measured, only features are extracted.
 
-    Returns:
-        Test metrics in [0, 1]. They, or the reason why there are none, are also written to ``metrics.json`` in the work
-        directory, and the features of the test set to ``features.safetensors``.
+    The metrics, or the reason why there are none, are also written to ``metrics.json`` in the work directory, and the
+    features of the test set to ``features.safetensors``.
 
     Raises:
         DscreidError: If config, data or weights cannot be used; the message says how to fix it.
@@ -77,8 +77,8 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
         print_log(f'there will be no evaluation: {reason}', logger='current', level=logging.WARNING)
     work_dir = Path(config.work_dir)
     with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')), _own_folder(work_dir):
-        from_main_process(lambda: check_folder(config, options))
-        source = _source_checkpoint(config, options)
+        stages = from_main_process(lambda: check_folder(config, options))
+        source = _source_weights(stages)
         if config.get('train_cfg') is not None:
             last = train_stage(config, options.resume, source, options.partial_source, options.overwrite)
             checkpoint, note = from_main_process(lambda: choose_checkpoint(config, last))
@@ -92,14 +92,15 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
         return evaluate(config, checkpoint, work_dir, **outputs, launcher=options.launcher)
 
 
-def check_folder(config: Config, options: RunOptions) -> None:
-    """Raise a ConfigError if a run would replace another one, a source stage, or its own source weights."""
-    experiment_stages(config, options)
+def check_folder(config: Config, options: RunOptions) -> list[tuple[Config, RunOptions]]:
+    """List a run's stages; raise a ConfigError if it would replace another run, a source stage, or its own weights."""
+    stages = experiment_stages(config, options)
     work_dir, named = Path(config.work_dir), named_source(config, options)
     if options.overwrite and named is not None:
         run_folder.check_kept(named, work_dir)
     if not options.resume or config.get('train_cfg') is not None:  # otherwise _begin_test checks it
         run_folder.check_unused(work_dir, options.resume, options.overwrite)
+    return stages
 
 
 def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, Any]:
@@ -128,12 +129,8 @@ def train_stage(
 ) -> Path:
     """Train one stage to its last epoch; return the last checkpoint.
 
-    Args:
-        config: The stage's config with its ``work_dir``; not modified.
-        resume: Continue from the last checkpoint. A finished stage is only trained if the config asks for more epochs.
-        source_checkpoint: Weights to start from.
-        partial_source: See ``RunOptions``.
-        overwrite: See ``RunOptions``.
+    ``config`` has a ``work_dir`` and is not modified. With ``resume``, a finished stage is only trained if the config
+    asks for more epochs.
 
     Raises:
         DscreidError: If config, data, weights or folder cannot be used; only logs are written then.
@@ -147,7 +144,7 @@ def train_stage(
             return finished
         resumed = from_main_process(lambda: checkpoint_files.resumable_checkpoint(work_dir))
         if resumed is None:
-            from_main_process(lambda: run_folder.check_begun(work_dir))
+            from_main_process(lambda: run_folder.check_unused(work_dir, resume=False, overwrite=False))
     start = time.perf_counter()
     replaced = run_folder.files_of_run(work_dir) if overwrite and is_main_process() else []
     build = partial(build_runner, config, source_checkpoint=source_checkpoint, partial_source=partial_source)
@@ -172,13 +169,9 @@ def train_stage(
 def finished_checkpoint(config: Config, source_checkpoint: Path | None = None, may_extend: bool = False) -> Path | None:
     """Return the last checkpoint of a finished stage, or None if the stage is not finished.
 
-    Args:
-        config: The stage's config with its ``work_dir``.
-        source_checkpoint: Source weights that were named for this run.
-        may_extend: Whether a stage counts as unfinished if it was trained for a different number of epochs.
-
     Raises:
-        ConfigError, CheckpointError: If the stage was run with other settings, epochs or weights.
+        ConfigError, CheckpointError: If the stage was run with other settings or source weights, or for another number
+            of epochs; with ``may_extend``, the stage then counts as unfinished.
     """
     if (checkpoint := checkpoint_files.trained_checkpoint(config.work_dir)) is None:
         return None
@@ -254,42 +247,39 @@ def check_same_encoder(config: Config, source_config: Config) -> None:
 
 
 def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config, RunOptions]]:
-    """List the stages that a run trains, source stages first; raise a ConfigError if two have the same folder."""
+    """List the stages of a run, source stages first; raise a ConfigError if two have the same folder."""
     stages: list[tuple[Config, RunOptions]] = []
     stage: tuple[Config, RunOptions] | None = (config, options)
     while stage is not None:
         folder = Path(stage[0].work_dir).resolve()
         if folder in [Path(other.work_dir).resolve() for other, _ in stages]:
-            name = config_name(stage[0])
             raise ConfigError(
-                f'{folder}: belongs to the source stage {name}; choose another --work-dir, or another source.config if '
-                'the source stages form a circle'
+                f'{folder}: belongs to the source stage {config_name(stage[0])}; choose another --work-dir, or another '
+                'source.config if the source stages form a circle'
             )
         stages.insert(0, stage)
         stage = source_stage(*stage)
-    return [stage for stage in stages if stage[0].get('train_cfg') is not None]
+    return stages
 
 
-def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
-    """Return the source weights: named, finished earlier, or trained now; None if a resumed run needs none."""
-    if (named := named_source(config, options)) is not None:
-        return named
-    if (stage := source_stage(config, options)) is None:
-        return None
-    source_config, source_options = stage
-    source_dir = Path(source_config.work_dir)
-    if (finished := from_main_process(lambda: finished_checkpoint(source_config))) is not None:
-        changed = run_identity.changed_settings(meta_of(load_checkpoint(finished)), learned_settings(source_config))
-        if changed:
-            message = f'{source_dir}: was finished with another {", ".join(changed)}; it is not trained again'
-            print_log(message, logger='current', level=logging.WARNING)
-        return finished
-    print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')
-    check_stage(config)
-    check_run(source_config, config_name(source_config))
-    with _own_folder(source_dir):
-        weights = _source_checkpoint(source_config, source_options)
-        return train_stage(source_config, resume=True, source_checkpoint=weights)
+def _source_weights(stages: Sequence[tuple[Config, RunOptions]]) -> Path | None:
+    """Return the weights that the last of some stages starts from: named, finished earlier, or trained now."""
+    weights = named_source(*stages[0])
+    for (config, _), (following, _) in pairwise(stages):
+        work_dir = Path(config.work_dir)
+        if (finished := from_main_process(partial(finished_checkpoint, config))) is not None:
+            weights = finished
+            changed = run_identity.changed_settings(meta_of(load_checkpoint(finished)), learned_settings(config))
+            if changed:
+                message = f'{work_dir}: was finished with another {", ".join(changed)}; it is not trained again'
+                print_log(message, logger='current', level=logging.WARNING)
+            continue
+        print_log(f'source stage: {config_name(config)} in {work_dir} comes first', logger='current')
+        check_stage(following)
+        check_run(config, config_name(config))
+        with _own_folder(work_dir):
+            weights = train_stage(config, resume=True, source_checkpoint=weights)
+    return weights
 
 
 @contextlib.contextmanager

@@ -108,7 +108,6 @@ def _named(work_dir: Path) -> Path | None:
 
 
 def _epoch(path: Path) -> int:
-    """Return the number of epochs in a checkpoint's name; 0 if it has another name."""
     match = re.fullmatch(r'epoch_(\d+)\.pth', path.name)
     return int(match[1]) if match else 0
 

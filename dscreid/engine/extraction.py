@@ -84,7 +84,6 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
 
 
 def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tensor:
-    """Collect the rows of all ranks in dataset order, on the CPU."""
     gathered = gather_objects((indices, torch.cat(rows).cpu() if rows else torch.empty(0)))
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
     if sorted(all_indices) != list(range(num_rows)):

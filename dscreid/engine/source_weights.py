@@ -14,7 +14,6 @@ from dscreid.utils.checkpoint import (
     load_checkpoint,
     load_model_weights,
     load_weights,
-    meta_of,
 )
 
 #: Classifiers are specific to the identities they were trained on, so they are not loaded.
@@ -48,18 +47,12 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
         )
 
 
-def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> dict:
-    """Check that an unwrapped model can resume from a checkpoint with a seed, and return the checkpoint's content."""
+def check_resumable(model: nn.Module, checkpoint: str | Path) -> dict:
+    """Check that an unwrapped model can resume from a checkpoint, and return the checkpoint's content."""
     content = load_checkpoint(checkpoint)
     if differences := list_setting_differences(model, content) + list_differences(model, load_weights(checkpoint)):
         raise CheckpointError(
             f'{checkpoint}: cannot be resumed, it does not fit {type(model).__name__} ({in_words(differences)}); '
             'use the config with which the run was started, or another --work-dir'
-        )
-    began_with = meta_of(content).get('seed')
-    if seed is not None and isinstance(began_with, int) and seed != began_with:
-        raise CheckpointError(
-            f'{checkpoint}: cannot be resumed with seed {seed}, because the run started with seed {began_with}; use '
-            'that one, or choose another --work-dir'
         )
     return content

@@ -139,7 +139,6 @@ def list_differences(model: nn.Module, weights: Mapping[str, Tensor], allow_miss
 
 
 def _misfit(name: str, value: Tensor, own: Tensor) -> str:
-    """Say why a value does not fit the model's own weight; empty if it does."""
     if value.shape != own.shape:
         return f'{name} has shape {tuple(value.shape)}, not {tuple(own.shape)}'
     if value.is_floating_point() != own.is_floating_point():
@@ -221,7 +220,6 @@ def _existing(path: str | Path) -> Path:
 
 
 def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
-    """Find the weights in a checkpoint's content."""
     nested = (content.get(key) for key in ('state_dict', 'model'))
     content = dict(next((value for value in nested if isinstance(value, Mapping)), content))
     if not content:

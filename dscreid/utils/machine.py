@@ -59,7 +59,6 @@ def can_hold_files(folder: str | Path) -> bool:
 
 
 def _existing(folder: str | Path) -> Path:
-    """Return the folder or its nearest existing parent."""
     folder = Path(folder).absolute()
     while not folder.exists():
         folder = folder.parent
@@ -67,7 +66,6 @@ def _existing(folder: str | Path) -> Path:
 
 
 def _lines(path: Path) -> list[str]:
-    """Read the lines of a kernel file; empty if it does not exist."""
     try:
         return path.read_text(encoding='ascii').splitlines()
     except OSError:

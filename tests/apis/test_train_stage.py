@@ -549,10 +549,11 @@ def test_the_source_stage_is_as_deterministic_as_the_command_line_says(
     shutil.copytree(tiny_experiment.source_dir, tmp_path / 'tiny_source')
     lines = []
     monkeypatch.setattr(train, 'print_log', lambda line, **_: lines.append(line))
-    assert train._source_checkpoint(adapted, options) == tmp_path / 'tiny_source' / 'epoch_2.pth'
+    stages = train.experiment_stages(adapted, options)
+    assert train._source_weights(stages) == tmp_path / 'tiny_source' / 'epoch_2.pth'
     assert lines[0].endswith('was finished with another randomness.deterministic; it is not trained again')
     lines.clear()
-    train._source_checkpoint(adapted, replace(options, config_options={}))
+    train._source_weights(train.experiment_stages(adapted, replace(options, config_options={})))
     assert not any('another' in line for line in lines)
 
 

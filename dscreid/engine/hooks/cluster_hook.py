@@ -161,7 +161,6 @@ class ClusterHook(Hook):
                 runner.logger.info(f'pseudo labels are not compared with a ground truth: {error}')
 
     def _extraction_loader(self, train_loader: DataLoader) -> DataLoader:
-        """Make the loader of all training tracklets, in order."""
         workers = train_loader.num_workers if self.num_workers is None else self.num_workers
         trained: Any = train_loader.dataset
         dataset = trained.with_pipeline(self.pipeline)
@@ -228,7 +227,6 @@ class ClusterHook(Hook):
         return rgb, ir
 
     def _label(self, runner, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
-        """Label the tracklets with the current labeler, on the first rank."""
         start = time.perf_counter()
         labeler, context = self._labeler(runner.epoch), None
         if labeler.needs_context:

@@ -130,7 +130,6 @@ class SelectionHook(Hook):
             check_labels(self.previous, tracklet_counts(runner.train_loop.dataloader.dataset))
 
     def _judge(self, runner: Runner, labelled: ClusteringRound) -> None:
-        """Log the criteria of one round, and keep the weights if they are the best so far."""
         if not is_main_process():
             return
         judged = JudgedRound(labelled.rgb, labelled.ir, labelled.labels, self.previous, self.clustering)
@@ -147,7 +146,6 @@ class SelectionHook(Hook):
             Path(runner.work_dir, Path(before.checkpoint).name).unlink(missing_ok=True)
 
     def _chosen(self, runner: Runner, values: Mapping[str, float]) -> KeptCheckpoint | None:
-        """Save the weights and describe their checkpoint if they are chosen."""
         epoch = runner.epoch
         if self.criterion is None or epoch < self.begin:
             return None
@@ -179,7 +177,6 @@ class SelectionHook(Hook):
 
 
 def _chain(labeler: Labeler | None) -> Iterator[Labeler]:
-    """Yield a labeler and those it builds on."""
     while labeler is not None:
         yield labeler
         labeler = labeler.clustering
