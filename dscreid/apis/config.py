@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from dscreid.apis.config_check import check_config, keys_that_are_read, make_plain
 from dscreid.apis.config_files import check_common_settings, check_helpers, check_overrides, load_file, source_path
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
-from dscreid.engine.common_settings import COMMON_SETTINGS, fill_common_settings, walk
+from dscreid.engine.common_settings import COMMON_SETTINGS, fill_common_settings, walk, without_common_settings
 from dscreid.errors import ConfigError
 from dscreid.utils.shipped import chosen_direction, find_config, has_directions, split_direction
 
@@ -69,6 +69,11 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_f
         if of_finished_run:
             return config
         check_common_settings(config._cfg_dict, file, options)
+        used = without_common_settings(config._cfg_dict)
+        for key in config._cfg_dict.keys() & COMMON_SETTINGS:
+            del config._cfg_dict[key]
+        # others, for example of replaced parts, would be refused when the config in a run's folder is read
+        config.merge_from_dict({key: used[key] for key in COMMON_SETTINGS if key in used})
         if config.get('source') is not None:
             source = source_path(file, config.source, bool({'source', 'source.config'} & options.keys()))
             if has_directions(source) and config.get('direction') is not None:

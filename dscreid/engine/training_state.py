@@ -94,7 +94,7 @@ def _check_alike(saved: Any, own: Any, place: str = '') -> None:
         alike = own is None or saved is None or (is_number(saved) if is_number(own) else isinstance(saved, type(own)))
     else:
         alike = isinstance(saved, kind) and (kind is Mapping or len(saved) == len(own))
-    _expect(alike, f'{place or "it"} is not like that of the run, but of type {type(saved).__name__}')
+    _expect(alike, f'{place or "it"} is not like that of the run')
     children = own.items() if kind is Mapping else enumerate(own) if kind else ()
     for key, value in children:
         inside = f'{place}.{key}'.removeprefix('.')
