@@ -90,7 +90,6 @@ def _count_classes(config: Config) -> None:
     wanted = config.model.get('num_classes') or found
     if found is None or found > wanted:
         raise ConfigError(
-            f'{config_name(config)}: the training split has {found} identities, but model.num_classes={wanted}; use a '
-            'labeled train split and num_classes=None'
+            f'model.num_classes={wanted}, but the training split has {found} identities; use None, and a labeled split'
         )
     config.model.num_classes = wanted

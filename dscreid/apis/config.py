@@ -177,8 +177,7 @@ def _merge(config: Config, options: dict[str, Any]) -> None:
         for number in re.finditer(r'\.\d+', key):
             if (place := key[: number.start()]) not in places:  # MMEngine would make a dict with this number as a key
                 raise ConfigError(
-                    f'--cfg-options {key}: the config has no list {place}; if a common setting provides it, such as '
-                    'eval_pipeline, change that'
+                    f'--cfg-options {key}: there is no list {place}; change what makes it, such as eval_pipeline'
                 )
     try:
         config.merge_from_dict(options)

@@ -216,8 +216,7 @@ def _plain(value: Any, place: str) -> Any:
         if getattr(sys.modules.get(module), name, None) is value:
             return f'{module}.{name}'
         raise ConfigError(
-            f'{place} is {name}, which the config file defines; define it in a module, register it, and import the '
-            "module with custom_imports=dict(imports=['my_module'])"
+            f'{place} is {name}, which the config file defines; import it by custom_imports from a module'
         )
     if isinstance(value, os.PathLike):
         return os.fspath(value)
@@ -227,8 +226,7 @@ def _plain(value: Any, place: str) -> Any:
     if value is None or (isinstance(value, (bool, int, float, str)) and finite):
         return value
     raise ConfigError(
-        f'{place} is {_shown(value)}, which cannot be written to a config file; give a finite number, a string, None, '
-        'or a list, tuple or dict of these'
+        f'{place} is {_shown(value)}, which cannot be written to a config file; give a finite, plain value'
     )
 
 

@@ -104,8 +104,7 @@ def _encode(model: BaseReID, loader: DataLoader, training: bool) -> int:
         encoder, shape = type(model.backbone).__name__, tuple(batch['inputs'].shape)
         reason = ' '.join(str(error).split())
         raise ConfigError(
-            f'{encoder} cannot encode what the pipeline gives, inputs of shape {shape}: {reason}; size and num_frames '
-            'of pipeline and backbone must agree'
+            f'{encoder} cannot encode what the pipeline gives, {shape}: {reason}; size and num_frames must agree'
         ) from error
     return static.shape[1]
 

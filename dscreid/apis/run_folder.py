@@ -43,9 +43,7 @@ def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
         return
     shown = ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
     way = 'it has no checkpoint to continue from' if resume else 'continue it with --resume'
-    raise ConfigError(
-        f'{work_dir}: holds a run ({shown}); {way}, choose another --work-dir, or replace it with --overwrite'
-    )
+    raise ConfigError(f'{work_dir}: holds a run ({shown}); {way}, choose another --work-dir, or use --overwrite')
 
 
 def check_kept(source: Path, work_dir: Path) -> None:

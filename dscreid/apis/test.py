@@ -317,8 +317,7 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
     path = last.with_name(Path(entry['file']).name)
     if not path.is_file():
         raise CheckpointError(
-            f'{path}: the checkpoint to evaluate is missing; run again with --overwrite, or evaluate another one with '
-            'tools/test.py'
+            f'{path}: is missing; run again with --overwrite, or evaluate another one with tools/test.py'
         )
     level = logging.WARNING if kept is None else logging.INFO
     print_log(f'evaluating {path.name}: {reason}', logger='current', level=level)

@@ -99,8 +99,7 @@ def _join(launcher: str, dist_cfg: dict[str, Any]) -> None:
         rank, gpus = int(os.environ['LOCAL_RANK']), torch.cuda.device_count()
         if rank >= gpus:
             raise ConfigError(
-                f'process {rank} of this machine has no GPU of its own, there are {gpus}; start one process per GPU, '
-                'or set CUDA_VISIBLE_DEVICES= (empty) to train on processors'
+                f'process {rank} of this machine has no GPU of its own, there are {gpus}; start one process per GPU'
             )
         torch.cuda.set_device(rank)
     backend = backend or ('nccl' if torch.cuda.is_available() else 'gloo')

@@ -33,8 +33,7 @@ def last_checkpoint(work_dir: Path) -> Path | None:
     named = _named(work_dir)
     if named is not None and existing_file(named) is None:
         raise CheckpointError(
-            f'{work_dir / POINTER}: names {named.name[:100]}, which is missing; write the name of another checkpoint '
-            'there, or start again with --overwrite'
+            f'{work_dir / POINTER}: names {named.name[:100]}, which is missing; name another one, or use --overwrite'
         )
     return named
 
@@ -102,9 +101,7 @@ def _named(work_dir: Path) -> Path | None:
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if (named := file_beside(pointer, pointer.read_text(encoding='utf-8'))) is not None:
             return named
-    raise CheckpointError(
-        f'{pointer}: does not name a file; write the name of a checkpoint there, or start again with --overwrite'
-    )
+    raise CheckpointError(f'{pointer}: does not name a file; name a checkpoint in it, or start again with --overwrite')
 
 
 def _epoch(path: Path) -> int:

@@ -66,8 +66,7 @@ def check_same_run(
     trained, asked = meta.get('epoch'), (settings.get('train_cfg') or {}).get('max_epochs')
     if isinstance(trained, int) and isinstance(asked, int) and asked < trained:
         raise CheckpointError(
-            f'{path}: was trained for {trained} epochs, but {EPOCHS}={asked} asks for fewer; ask for at least '
-            f'{trained}, or choose another --work-dir'
+            f'{path}: was trained for {trained} epochs, but {EPOCHS}={asked} asks for fewer; ask for at least {trained}'
         )
     began = meta.get(SOURCE_KEY)
     if source is not None and isinstance(began, str) and weights_fingerprint(source) != began:

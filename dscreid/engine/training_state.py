@@ -23,13 +23,10 @@ def check_training_state(runner: Runner, path: Path, content: Mapping[str, Any])
     """
     if (fault := training_state_fault(runner, content)) is not None:
         raise DamagedStateError(
-            f'{path}: cannot be resumed, because its training state is damaged or of another config ({fault}).'
+            f'{path}: cannot be resumed, its training state is damaged or of another config ({fault}).'
         )
     if (reason := why_not_recomputable(runner.param_schedulers, content.get('param_schedulers'))) is not None:
-        raise CheckpointError(
-            f'{path}: its schedules end at another epoch, and {reason} cannot be recomputed; resume with the '
-            'train_cfg.max_epochs of the run, or choose another --work-dir'
-        )
+        raise CheckpointError(f'{path}: {reason} cannot be recomputed for another end; keep train_cfg.max_epochs')
 
 
 def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | None:

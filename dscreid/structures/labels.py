@@ -42,7 +42,7 @@ class SoftTargets:
     def __post_init__(self) -> None:
         if self.probabilities.shape[0] != len(self.weights):
             raise ValueError(
-                f'{self.probabilities.shape[0]} soft targets but {len(self.weights)} weights: one each per tracklet'
+                f'{self.probabilities.shape[0]} soft targets, {len(self.weights)} weights: one each per tracklet'
             )
 
     def dense_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -193,7 +193,7 @@ def _fitting(
     }
     if not fitting:
         raise CheckpointError(
-            f'{path}: no weight at all fits {name} ({in_words(differences)}); use the config with which it was trained.'
+            f'{path}: no weight at all fits {name} ({in_words(differences)}); use the config of its training.'
         )
     text = f'{path}: loaded in part, {len(fitting)} of {len(expected)} weights of {name}; differences: '
     print_log(text + ', '.join(differences), logger='current', level=logging.WARNING)
@@ -230,9 +230,7 @@ def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
             f'{path}: expected weights by name, found entries that are no tensors: {in_words(wrong)}.'
         )
     if unusable := [name for name, value in content.items() if not _is_usable(value)]:
-        raise CheckpointError(
-            f'{path}: holds tensors that are sparse, quantized or without values: {in_words(unusable)}.'
-        )
+        raise CheckpointError(f'{path}: holds tensors that are sparse, quantized or empty: {in_words(unusable)}.')
     if all(name.startswith('module.') for name in content):
         content = {name.removeprefix('module.'): value for name, value in content.items()}
     return content
@@ -261,6 +259,5 @@ def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None
     for activation in filter(None, own if trained else ()):
         if activation != trained:
             raise ConfigError(
-                f'{path}: its tower was trained with {trained}, but the config has {activation!r}; set '
-                f'activation={trained!r} in the tower.'
+                f'{path}: its tower was trained with {trained}, but the config has {activation!r}; change activation.'
             )

@@ -41,7 +41,7 @@ DAMAGES = {
     'meta of another type': (lambda c: c.update(meta=[1]), 'meta: it is not like'),
     'epoch as text': (lambda c: c['meta'].update(epoch='2'), 'meta: epoch is not like'),
     'no iterations': (lambda c: c['meta'].pop('iter'), 'meta: iter is missing'),
-    'no hub': (lambda c: c.pop('message_hub'), 'message_hub: it is not like that of the run, but of type NoneType'),
+    'no hub': (lambda c: c.pop('message_hub'), 'message_hub: it is not like that of the run'),
     'hub of another type': (lambda c: c.update(message_hub=3), 'message_hub: it is not like'),
     'hub without histories': (lambda c: c['message_hub'].pop('log_scalars'), 'message_hub: log_scalars is missing'),
     'hub without facts': (lambda c: c['message_hub'].update(runtime_info=[]), 'message_hub: runtime_info is not like'),

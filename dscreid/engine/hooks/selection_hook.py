@@ -90,8 +90,7 @@ class SelectionHook(Hook):
         """Find the ``ClusterHook``, and continue or remove the record in the work directory."""
         if (clusterer := find_cluster_hook(runner)) is None:
             raise ConfigError(
-                'SelectionHook: it needs ClusterHook, but default_hooks has none; remove SelectionHook from a config '
-                'without pseudo labels'
+                'SelectionHook: default_hooks has no ClusterHook, whose labels it judges; remove one or add the other'
             )
         self._clusterer = clusterer
         if self.clustering is None:
@@ -166,13 +165,13 @@ class SelectionHook(Hook):
         self.record = read_record(runner.work_dir) or SelectionRecord()
         if self.previous is None:
             runner.logger.warning(
-                'the resumed checkpoint has no labels of the previous epoch, so the first stability is missing'
+                'the checkpoint has no labels of the previous epoch, so the first stability is missing'
             )
         kept = self.record.kept
         if kept is not None and not Path(runner.work_dir, kept.checkpoint).is_file():
             self.record = replace(self.record, kept=None)
             runner.logger.warning(
-                f'{kept.checkpoint} is missing, so only weights from epoch {runner.epoch} on can be chosen'
+                f'{kept.checkpoint} is missing: only weights from epoch {runner.epoch} on can be chosen'
             )
 
 
