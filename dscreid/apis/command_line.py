@@ -61,7 +61,11 @@ def run_command(command: Callable[[], object], on_interrupt: str = 'the command 
             if isinstance(error, ProcessLostError):
                 _fail(f'error: {sentence(error)}', LOST_PROCESS)
             if received or isinstance(error, KeyboardInterrupt):
-                _end_after(received[0] if received else signal.SIGINT, on_interrupt)
+                number = received[0] if received else signal.SIGINT
+                if threading.current_thread() is threading.main_thread():
+                    for other in _SIGNALS:  # a second Ctrl-C must not cut off the last line
+                        signal.signal(other, signal.SIG_IGN)
+                _fail(f'{_SIGNALS[signal.Signals(number)]}: {on_interrupt}', 128 + number)
             if isinstance(error, BrokenPipeError) and _discard_unread():
                 sys.exit(_UNREAD_OUTPUT)
             message = sentence(error) if isinstance(error, DscreidError) else _system_message(error, on_interrupt)
@@ -82,13 +86,6 @@ def _system_message(error: BaseException, on_interrupt: str) -> str | None:
     if isinstance(error, OSError) and error.filename and not isinstance(error, FileNotFoundError):
         return f'{error.filename}: {error.strerror}; choose another path'
     return None
-
-
-def _end_after(number: int, on_interrupt: str) -> NoReturn:
-    if threading.current_thread() is threading.main_thread():
-        for other in _SIGNALS:  # a second Ctrl-C must not cut off the last line
-            signal.signal(other, signal.SIG_IGN)
-    _fail(f'{_SIGNALS[signal.Signals(number)]}: {on_interrupt}', 128 + number)
 
 
 def _discard_unread() -> bool:

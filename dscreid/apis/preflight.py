@@ -201,7 +201,7 @@ def _labels(
     name = type(labeler).__name__
     try:
         with config_errors(f'labeling by {name} {_FAILS}'):
-            labels = labeler(*features.values(), context if labeler.needs_context else None)
+            labels = labeler(features[Modality.RGB], features[Modality.IR], context if labeler.needs_context else None)
     except LabelingError:
         return None
     if not isinstance(labels, PseudoLabels) or any(len(labels.of(m)) != len(features[m]) for m in Modality):

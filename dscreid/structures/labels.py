@@ -154,7 +154,7 @@ class PseudoLabels(_Labels):
 
     def _numbered_soft(
         self, soft: Mapping[Modality, SoftTargets] | None, known: Mapping[Modality, np.ndarray]
-    ) -> dict[Modality, SoftTargets] | None:
+    ) -> Mapping[Modality, SoftTargets] | None:
         return soft and {m: _numbered_targets(soft[m], known[m], len(self.of(m)), m.value) for m in Modality}
 
     def summary(self) -> str:

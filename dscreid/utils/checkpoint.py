@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
+from dscreid.utils import config_difference
 from dscreid.utils.files import existing_file
 from dscreid.utils.safe_globals import allow_mmengine_globals
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
@@ -158,11 +159,10 @@ def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
 
 def setting_differences(saved: Mapping, own: Mapping) -> list[str]:
     """List the settings, by dotted name, that differ between two encoders (see ``architecture_of``)."""
-    pairs = {name: (saved.get(name, 'unset'), own.get(name, 'unset')) for name in {**own, **saved}}
     return [
         f'{_short(name)} is {_short(theirs)}, not {ours}'
-        for name, (theirs, ours) in pairs.items()
-        if not str(name).endswith(_SPEED_ONLY) and not _equal(theirs, ours)
+        for name, (theirs, ours) in config_difference.setting_differences(saved, own).items()
+        if not name.endswith(_SPEED_ONLY)
     ]
 
 
@@ -170,13 +170,6 @@ def in_words(items: Sequence[str]) -> str:
     """Join the first ten items, and the number of the others, on one line."""
     shown = ', '.join(' '.join(item.split()) for item in items[:_SHOWN])
     return shown if len(items) <= _SHOWN else f'{shown} and {len(items) - _SHOWN} more'
-
-
-def _equal(saved: object, own: object) -> bool:
-    try:
-        return bool(saved == own)
-    except (RuntimeError, ValueError, TypeError):  # a tensor, which is not a valid setting
-        return False
 
 
 def _short(value: object) -> str:

@@ -150,7 +150,7 @@ def kept_files(folder):
 
 def test_without_cluster_hook(fake_runner):
     fake_runner.hooks = []
-    with pytest.raises(ConfigError, match='default_hooks has none'):
+    with pytest.raises(ConfigError, match='default_hooks has no ClusterHook'):
         SelectionHook().before_train(fake_runner)
 
 
