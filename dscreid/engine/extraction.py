@@ -9,10 +9,11 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from dscreid.datasets import TrackletDataset
 from dscreid.distributed import gather_objects
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.models.reid import BaseReID
-from dscreid.structures import TrackletFeatures
+from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.progress import track
 
 #: Tracklets per batch, the "clustering batch" of the paper.
@@ -81,6 +82,18 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
     features = model.eval().finish(raw)
     model.train(was_training)
     return features
+
+
+def check_both_modalities(dataset: TrackletDataset) -> None:
+    """Raise a DatasetError if a training split lacks the tracklets of a modality."""
+    visible, infrared = (len(dataset.indices(modality)) for modality in Modality)
+    if not visible or not infrared:
+        raise DatasetError(
+            f'{dataset.root}: split {dataset.split!r} has {visible:,} visible and {infrared:,} infrared tracklets, but '
+            f'adaptation needs both modalities; check the index files, min_seq_len={dataset.min_seq_len}, '
+            f'modality={dataset.modality and dataset.modality.value!r} and on_bad_frame (skip_tracklet left out '
+            f'{dataset.num_skipped_tracklets:,})'
+        )
 
 
 def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tensor:

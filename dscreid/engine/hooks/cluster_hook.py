@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from dscreid.datasets.samplers import SequentialSampler
 from dscreid.distributed import from_main_process
-from dscreid.engine.extraction import BATCH_SIZE, extract_features, recalibrated_features
+from dscreid.engine.extraction import BATCH_SIZE, check_both_modalities, extract_features, recalibrated_features
 from dscreid.engine.label_state import (
     Centers,
     check_centers,
@@ -24,7 +24,6 @@ from dscreid.engine.label_state import (
 )
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.engine.training_data import check_both_modalities, tracklet_counts
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, LabelingError, TrainingError
 from dscreid.neighbors import NeighborSearch, search_with
 from dscreid.pseudo_labels import (
@@ -127,6 +126,8 @@ class ClusterHook(Hook):
         self.last: ClusteringRound | None = None
         #: The last usable labels.
         self.labels: PseudoLabels | None = None
+        #: Whether checkpoints hold the labels.
+        self.saves_labels = on_failure == 'keep'
         self._resumed_centers: Centers | None = None
         #: Made before training: the loader of all training tracklets, and the dataset rows and cameras of a modality.
         self.dataloader: DataLoader
@@ -246,7 +247,7 @@ class ClusterHook(Hook):
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Add what the next epoch may need to the checkpoint: cluster centers, and labels to keep."""
-        if self.on_failure == 'keep' and self.labels is not None:
+        if self.saves_labels and self.labels is not None:
             checkpoint[_LABELS_KEY] = labels_state(self.labels)
         if any(labeler.needs_centers for labeler in self.labelers) and (centers := self._centers(runner)):
             checkpoint[_CENTERS_KEY] = centers.state()
@@ -255,7 +256,8 @@ class ClusterHook(Hook):
         """Restore what :meth:`before_save_checkpoint` added; raise CheckpointError if it is missing or does not fit."""
         if (state := checkpoint.get(_LABELS_KEY)) is not None:
             self.labels = labels_from_state(state)
-            check_labels(self.labels, tracklet_counts(runner.train_loop.dataloader.dataset))
+            dataset: Any = runner.train_loop.dataloader.dataset
+            check_labels(self.labels, {m: len(dataset.indices(m)) for m in Modality})
         if (state := checkpoint.get(_CENTERS_KEY)) is not None:
             self._resumed_centers = Centers.from_state(state)
             check_centers(self._resumed_centers, unwrap_model(runner.model).backbone.embed_dim)

@@ -6,14 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dscreid.distributed import wait_for_all
 from dscreid.engine.hooks.cluster_hook import ClusterHook, ClusteringRound, find_cluster_hook
-from dscreid.engine.label_state import check_labels, labels_state
 from dscreid.engine.schedule import begins_anew
 from dscreid.engine.selection_record import (
     RECORD_FILE,
@@ -25,7 +23,6 @@ from dscreid.engine.selection_record import (
     is_chosen,
     read_record,
 )
-from dscreid.engine.training_data import tracklet_counts
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels import (
     ClusterLabeler,
@@ -38,9 +35,6 @@ from dscreid.pseudo_labels import (
 )
 from dscreid.pseudo_labels.criteria import LABEL_FREE_CRITERIA
 from dscreid.registry import CRITERIA, HOOKS
-
-#: Checkpoint key of the labels of the previous round, for ``stability`` after resuming.
-_LABELS_KEY = 'selection_labels'
 
 
 @HOOKS.register_module()
@@ -92,7 +86,8 @@ class SelectionHook(Hook):
             raise ConfigError(
                 'SelectionHook: default_hooks has no ClusterHook, whose labels it judges; remove one or add the other'
             )
-        self._clusterer = clusterer
+        self._clusterer, self.previous = clusterer, clusterer.labels
+        clusterer.saves_labels = True  # for the first stability of a resumed run
         if self.clustering is None:
             parts = (part for labeler in clusterer.labelers for part in _chain(labeler))
             self.clustering = next((part for part in parts if isinstance(part, ClusterLabeler)), None)
@@ -115,18 +110,6 @@ class SelectionHook(Hook):
             runner.logger.warning(f'the final weights cannot be judged: {error}')
         if is_main_process():
             runner.logger.info(f'chosen by {self.criterion}: {_describe(self.record.kept)}')
-
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Add the labels of the current epoch to its checkpoint."""
-        if self.previous is not None:
-            checkpoint[_LABELS_KEY] = labels_state(self.previous)['own']
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Restore these labels; raise CheckpointError if they belong to other tracklets."""
-        if (labels := checkpoint.get(_LABELS_KEY)) is not None:
-            arrays = {name: np.asarray(values) for name, values in labels.items()}
-            self.previous = PseudoLabels(**arrays, shared=False)
-            check_labels(self.previous, tracklet_counts(runner.train_loop.dataloader.dataset))
 
     def _judge(self, runner: Runner, labelled: ClusteringRound) -> None:
         if not is_main_process():

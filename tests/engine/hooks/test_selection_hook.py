@@ -93,7 +93,7 @@ class FixedRounds(ClusterHook):
     """Gives rounds without data or model."""
 
     def __init__(self, labelers=()):
-        self.labelers, self.last, self.final_error = labelers, None, None
+        self.labelers, self.last, self.labels, self.final_error = labelers, None, None, None
 
     def make_round(self, runner):
         if self.final_error is not None:
