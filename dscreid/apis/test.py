@@ -291,8 +291,7 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
 def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]:
     """Choose the checkpoint to evaluate by the criterion of ``default_hooks.selection``, or the ``last`` one.
 
-    Returns:
-        The checkpoint, and a note for ``metrics.json`` that says why, empty without a criterion.
+    Also returns a note for ``metrics.json`` that says why, empty without a criterion.
 
     Raises:
         CheckpointError: If the record of the criteria or the chosen checkpoint is missing.

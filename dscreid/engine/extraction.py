@@ -26,13 +26,8 @@ def extract_features(
 ) -> TrackletFeatures:
     """Extract the static and dynamic features of each tracklet once; the model's mode is restored.
 
-    Each rank extracts its share (see ``SequentialSampler``); all ranks return all rows.
-
-    Args:
-        model: A re-ID model, unwrapped.
-        dataloader: Loader over the dataset with the evaluation pipeline.
-        encode: Maps inputs (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N features.
-        description: Text next to the progress bar.
+    Each rank extracts its share (see ``SequentialSampler``); all ranks return all rows. ``encode`` maps inputs
+    (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N features.
 
     Returns:
         Float32 features (N, D) on the model's device; row i belongs to tracklet i of the dataset.

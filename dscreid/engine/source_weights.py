@@ -28,12 +28,9 @@ def unwrap_model(model: nn.Module) -> Any:
 
 
 def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool = False) -> None:
-    """Load a checkpoint's encoder and necks strictly; classifiers stay unchanged.
+    """Load the encoder and necks of a checkpoint of either stage, or a converted one; classifiers stay unchanged.
 
-    Args:
-        model: The model to adapt or to test, unwrapped.
-        checkpoint: A checkpoint of ``SourceReID`` or ``AdaptiveReID``, or a converted published one.
-        partial: Load the weights that fit from a checkpoint of another architecture, and list the others in a warning.
+    With ``partial``, only the weights that fit are loaded, and a warning lists the others. ``model`` is unwrapped.
 
     Raises:
         CheckpointError: If the file is missing, unsafe, of another architecture, or holds NaN or infinite values.

@@ -12,13 +12,9 @@ from dscreid.utils.files import replacing
 def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
     """Read a JSON object from a file; its values are not checked.
 
-    Args:
-        path: The file.
-        what: What it should contain, such as ``'record of a finished stage'``, for the message.
-        remedy: How to fix it, for the message.
-
     Raises:
-        CheckpointError: If the file cannot be read or does not contain a JSON object.
+        CheckpointError: If the file cannot be read or does not contain a JSON object. The message says ``what`` it
+            should contain, such as ``'record of a finished stage'``, and how to fix it.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
