@@ -13,15 +13,8 @@ from torch.utils.data import DataLoader
 
 from dscreid.datasets.samplers import SequentialSampler
 from dscreid.distributed import from_main_process
+from dscreid.engine import label_state
 from dscreid.engine.extraction import BATCH_SIZE, check_both_modalities, extract_features, recalibrated_features
-from dscreid.engine.label_state import (
-    Centers,
-    check_centers,
-    check_labels,
-    held_centers,
-    labels_from_state,
-    labels_state,
-)
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, LabelingError, TrainingError
@@ -128,7 +121,7 @@ class ClusterHook(Hook):
         self.labels: PseudoLabels | None = None
         #: Whether checkpoints hold the labels.
         self.saves_labels = on_failure == 'keep'
-        self._resumed_centers: Centers | None = None
+        self._resumed_centers: label_state.Centers | None = None
         #: Made before training: the loader of all training tracklets, and the dataset rows and cameras of a modality.
         self.dataloader: DataLoader
         self._rows: dict[Modality, np.ndarray]
@@ -248,29 +241,29 @@ class ClusterHook(Hook):
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Add what the next epoch may need to the checkpoint: cluster centers, and labels to keep."""
         if self.saves_labels and self.labels is not None:
-            checkpoint[_LABELS_KEY] = labels_state(self.labels)
+            checkpoint[_LABELS_KEY] = label_state.labels_state(self.labels)
         if any(labeler.needs_centers for labeler in self.labelers) and (centers := self._centers(runner)):
             checkpoint[_CENTERS_KEY] = centers.state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Restore what :meth:`before_save_checkpoint` added; raise CheckpointError if it is missing or does not fit."""
         if (state := checkpoint.get(_LABELS_KEY)) is not None:
-            self.labels = labels_from_state(state)
+            self.labels = label_state.labels_from_state(state)
             dataset: Any = runner.train_loop.dataloader.dataset
-            check_labels(self.labels, {m: len(dataset.indices(m)) for m in Modality})
+            label_state.check_labels(self.labels, {m: len(dataset.indices(m)) for m in Modality})
         if (state := checkpoint.get(_CENTERS_KEY)) is not None:
-            self._resumed_centers = Centers.from_state(state)
-            check_centers(self._resumed_centers, unwrap_model(runner.model).backbone.embed_dim)
+            self._resumed_centers = label_state.Centers.from_state(state)
+            label_state.check_centers(self._resumed_centers, unwrap_model(runner.model).backbone.embed_dim)
         elif self._labeler(meta_of(checkpoint).get('epoch', 0)).needs_centers and self.on_failure != 'skip':
             raise CheckpointError('the cluster centers that the next epoch reads are missing')
 
     def _labeler(self, epoch: int) -> Labeler:
         return self.labelers[turn_at(epoch, self.begin_epochs, self.turns)]
 
-    def _centers(self, runner) -> Centers | None:
+    def _centers(self, runner) -> label_state.Centers | None:
         """Return the centers held by the memories, or those of the resumed checkpoint if they are not built yet."""
         groups = None if self.labels is None else self.labels.groups
-        return held_centers(unwrap_model(runner.model).memories, groups) or self._resumed_centers
+        return label_state.held_centers(unwrap_model(runner.model).memories, groups) or self._resumed_centers
 
     def _log(self, runner, labels: PseudoLabels, features: tuple[TrackletFeatures, TrackletFeatures]) -> None:
         runner.logger.info(f'epoch {runner.epoch + 1} pseudo labels: {labels.summary()}')

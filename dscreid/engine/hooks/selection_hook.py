@@ -11,18 +11,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dscreid.distributed import wait_for_all
+from dscreid.engine import selection_record
 from dscreid.engine.hooks.cluster_hook import ClusterHook, ClusteringRound, find_cluster_hook
 from dscreid.engine.schedule import begins_anew
-from dscreid.engine.selection_record import (
-    RECORD_FILE,
-    RULES,
-    KeptCheckpoint,
-    SelectionRecord,
-    checkpoint_name,
-    criterion_name,
-    is_chosen,
-    read_record,
-)
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels import (
     ClusterLabeler,
@@ -70,13 +61,13 @@ class SelectionHook(Hook):
             raise ConfigError(f'SelectionHook: begin must be at least 1, got {begin}')
         #: The criteria that are logged, by name; the name of the value that chooses, and its direction.
         self.criteria: dict[str, Criterion] = {name: CRITERIA.build(dict(type=name)) for name in LABEL_FREE_CRITERIA}
-        self.criterion, self.rule = criterion_name(criterion), 'greater'
+        self.criterion, self.rule = selection_record.criterion_name(criterion), 'greater'
         if criterion is not None:
             name, built = _built(criterion)
             self.criteria[name], self.rule = built, built.rule
         self.begin = begin
         self.clustering = None if clustering is None else build_clustering(clustering, 'SelectionHook')
-        self.record = SelectionRecord()
+        self.record = selection_record.SelectionRecord()
         self.previous: PseudoLabels | None = None
         self._clusterer: ClusterHook  #: found before training
 
@@ -127,25 +118,25 @@ class SelectionHook(Hook):
         if chosen and before and before.checkpoint != chosen.checkpoint:  # last: the record never names a missing file
             Path(runner.work_dir, Path(before.checkpoint).name).unlink(missing_ok=True)
 
-    def _chosen(self, runner: Runner, values: Mapping[str, float]) -> KeptCheckpoint | None:
+    def _chosen(self, runner: Runner, values: Mapping[str, float]) -> selection_record.KeptCheckpoint | None:
         epoch = runner.epoch
         if self.criterion is None or epoch < self.begin:
             return None
         value = values.get(self.criterion, math.nan)
-        if not is_chosen(epoch, value, self.record.kept, self.rule):
+        if not selection_record.is_chosen(epoch, value, self.record.kept, self.rule):
             return None
-        name, meta = checkpoint_name(self.criterion, epoch), dict(epoch=epoch, iter=runner.iter)
+        name, meta = selection_record.checkpoint_name(self.criterion, epoch), dict(epoch=epoch, iter=runner.iter)
         runner.save_checkpoint(runner.work_dir, name, save_optimizer=False, save_param_scheduler=False, meta=meta)
-        chosen = KeptCheckpoint(self.criterion, self.rule, epoch, value, name)
+        chosen = selection_record.KeptCheckpoint(self.criterion, self.rule, epoch, value, name)
         runner.logger.info(f'chosen so far: {_describe(chosen)}')
         return chosen
 
     def _take_up_record(self, runner: Runner) -> None:
         """Continue the record of a resumed run; for a new run, remove the record of an earlier one."""
         if begins_anew(runner):
-            Path(runner.work_dir, RECORD_FILE).unlink(missing_ok=True)
+            Path(runner.work_dir, selection_record.RECORD_FILE).unlink(missing_ok=True)
             return
-        self.record = read_record(runner.work_dir) or SelectionRecord()
+        self.record = selection_record.read_record(runner.work_dir) or selection_record.SelectionRecord()
         if self.previous is None:
             runner.logger.warning(
                 'the checkpoint has no labels of the previous epoch, so the first stability is missing'
@@ -176,15 +167,15 @@ def _built(criterion: str | Mapping[str, Any]) -> tuple[str, Criterion]:
             '_rgb or _ir for one modality'
         )
     built = CRITERIA.build({**config, 'type': name})
-    if not isinstance(built, Criterion) or built.rule not in RULES:
+    if not isinstance(built, Criterion) or built.rule not in selection_record.RULES:
         raise ConfigError(
             f'SelectionHook: {name} is not a criterion; derive the class from dscreid.pseudo_labels.Criterion, with '
-            f"rule = '{RULES[0]}' or '{RULES[1]}'"
+            f"rule = '{selection_record.RULES[0]}' or '{selection_record.RULES[1]}'"
         )
     return name, built
 
 
-def _describe(kept: KeptCheckpoint | None) -> str:
+def _describe(kept: selection_record.KeptCheckpoint | None) -> str:
     if kept is None:
         return 'no checkpoint, because its value was undefined in all epochs; the last one counts'
     return f'{kept.checkpoint}, {kept.criterion} {kept.value:.4f} after {kept.epoch} epochs'
