@@ -107,16 +107,14 @@ def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, 
     """Prepare the folder for the metrics of a config without training; return the entries that identify the config."""
     work_dir = Path(config.work_dir)
     note = dict(run=dict(config=config_hash(config), source=run_identity.weights_fingerprint(source)))
-    results = run_folder.results_of(work_dir)
+    path = work_dir / checkpoint_files.METRICS_FILE
     if options.overwrite:
         run_folder.remove_files(run_folder.files_of_run(work_dir))
-    elif results and options.resume:
-        is_metrics = results[0].name == checkpoint_files.METRICS_FILE
-        recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite') if is_metrics else {}
+    elif options.resume and run_folder.results_of(work_dir):
+        recorded = read_json_object(path, 'file of metrics', 'run again with --overwrite') if path.is_file() else {}
         if recorded.get('run') != note['run']:
             reason = 'was made with another config, seed or source weights'
-            hint = 'choose another --work-dir, or use --overwrite instead of --resume'
-            raise ConfigError(f'{results[0]}: {reason}; {hint}')
+            raise ConfigError(f'{path}: {reason}; use --overwrite instead of --resume, or another --work-dir')
     return note
 
 

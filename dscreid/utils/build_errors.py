@@ -38,7 +38,7 @@ def config_errors(place: str) -> Iterator[None]:
             near = [*frames[-1].f_locals.values(), *frames[-1].f_globals.values()]
             called = (value for value in near if callable(value) and getattr(value, '__name__', '') == unknown[1])
             accepted = next((accepted_arguments(value) for value in called), None)
-            reason += closest(unknown[2], accepted or [])
+            reason = f"{unknown[1]} has no argument '{unknown[2]}'{closest(unknown[2], accepted or [])}"
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f'{Path(last.filename).name}:{last.lineno}'
         raise ConfigError(f'{place}: {built}{type(error).__name__}: {reason} ({where})') from error

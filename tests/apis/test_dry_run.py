@@ -81,24 +81,12 @@ MISTAKES = [
     (
         'model.memories.cluster.momentun',
         0.1,
-        "ClusterMemory.* argument 'momentun'; did you mean 'momentum'",
+        "ClusterMemory has no argument 'momentun'; did you mean 'momentum'",
     ),
-    (
-        'test_dataloader.batch_sise',
-        8,
-        "DataLoader.* got an unexpected keyword argument 'batch_sise'; did you mean 'batch_size'",
-    ),
-    (
-        'train_cfg.max_epoch',
-        3,
-        "EpochBasedTrainLoop.* got an unexpected keyword argument 'max_epoch'; did you mean 'max_epochs'",
-    ),
-    ('optim_wrapper.optimizer.lrr', 1.0, "Adam.* got an unexpected keyword argument 'lrr'; did you mean 'lr'"),
-    (
-        'optim_wrapper.clip_gradd',
-        {},
-        "OptimWrapper.* got an unexpected keyword argument 'clip_gradd'; did you mean 'clip_grad'",
-    ),
+    ('test_dataloader.batch_sise', 8, "DataLoader has no argument 'batch_sise'; did you mean 'batch_size'"),
+    ('train_cfg.max_epoch', 3, "EpochBasedTrainLoop has no argument 'max_epoch'; did you mean 'max_epochs'"),
+    ('optim_wrapper.optimizer.lrr', 1.0, "Adam has no argument 'lrr'; did you mean 'lr'"),
+    ('optim_wrapper.clip_gradd', {}, "OptimWrapper has no argument 'clip_gradd'; did you mean 'clip_grad'"),
     ('default_hooks.clusters.on_failure', 'keep', "there is no hook 'clusters' .*did you mean 'cluster'"),
     (
         'default_hooks.cluster.on_failur',
@@ -108,7 +96,7 @@ MISTAKES = [
     (
         'default_hooks.cluster.limits',
         {'max_cosin': 1},
-        "LabelLimits.* got an unexpected keyword argument 'max_cosin'; did you mean",
+        "LabelLimits has no argument 'max_cosin'; did you mean",
     ),
     (
         'default_hooks.checkpoint.max_keep_ckpt',

@@ -13,8 +13,8 @@ def takes(a, b):
 @pytest.mark.parametrize(
     ('call', 'message'),
     [
-        (lambda: Adam([], lrr=1), r"^model: TypeError: .*unexpected keyword argument 'lrr'"),
-        (lambda: takes(aa=1), r"unexpected keyword argument 'aa'; did you mean 'a'\? \(test_build_errors\.py:\d+\)$"),
+        (lambda: Adam([], lrr=1), r"^model: TypeError: (Adam|Optimizer) has no argument 'lrr'"),
+        (lambda: takes(aa=1), r"takes has no argument 'aa'; did you mean 'a'\? \(test_build_errors\.py:\d+\)$"),
         (lambda: takes(1), r"^model: TypeError: takes\(\) missing 1 required positional argument: 'b'"),
         (lambda: MODELS.build(dict(criterion='x')), r'^model: KeyError: .*must contain the key "type"'),
         (lambda: MODELS.build(dict(type='Nothing')), r'^model: KeyError: Nothing is not in the .*model registry'),
