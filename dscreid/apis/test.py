@@ -314,9 +314,10 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
         extreme = {'greater': 'highest', 'less': 'lowest'}[kept.rule]
         reason = f'{extreme} {criterion} of {len(record.epochs)} epochs, without labels'
     path = last.with_name(Path(entry['file']).name)
-    if not path.is_file():
+    if kept is not None and not path.is_file():
+        reason = f'the checkpoint that {criterion} chose is missing'
         raise CheckpointError(
-            f'{path}: is missing; run again with --overwrite, or evaluate another one with tools/test.py'
+            f'{path}: {reason}; run again with --overwrite, or evaluate another one with tools/test.py'
         )
     level = logging.WARNING if kept is None else logging.INFO
     print_log(f'evaluating {path.name}: {reason}', logger='current', level=level)
