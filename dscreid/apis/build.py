@@ -13,14 +13,12 @@ from dscreid.engine.checkpoint_files import earlier_checkpoint
 from dscreid.engine.run_identity import check_same_data, check_same_run, settings_text, weights_fingerprint
 from dscreid.engine.runner import ReIDRunner
 from dscreid.engine.source_weights import check_resumable, unwrap_model
-from dscreid.engine.training_data import check_num_classes
 from dscreid.engine.training_state import check_training_state
-from dscreid.errors import DamagedStateError
+from dscreid.errors import ConfigError, DamagedStateError
 from dscreid.models.backbones import skip_pretrained
 from dscreid.registry import DATASETS
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import load_checkpoint
-from dscreid.utils.safe_globals import allow_mmengine_globals
 
 
 def build_resumed(
@@ -28,8 +26,7 @@ def build_resumed(
 ) -> tuple[Runner, Path | None]:
     """Build a runner that resumes a checkpoint, or the newest intact earlier one if its training state is damaged.
 
-    Returns:
-        The runner, and the checkpoint that it resumes, or None for a new run.
+    Also returns the checkpoint that it resumes, None for a new run.
     """
     while True:
         try:
@@ -45,11 +42,8 @@ def build_runner(
 ) -> Runner:
     """Build a runner with all its parts, so that bad input is reported before the first epoch.
 
-    Args:
-        config: A stage's config with its ``work_dir``; not modified.
-        resumed: Checkpoint to continue from.
-        source_checkpoint: Weights to start from.
-        partial_source: See ``RunOptions``.
+    ``config`` has a ``work_dir`` and is not modified. The run continues from ``resumed``, or starts from
+    ``source_checkpoint``.
 
     Raises:
         DamagedStateError: If the weights of ``resumed`` are intact, but not the state of optimizer, schedules or hooks.
@@ -60,18 +54,16 @@ def build_runner(
         check_same_run(resumed, load_checkpoint(resumed), settings, source_checkpoint)
     config = copy.deepcopy(config)
     config.experiment_name = unique_name(config.work_dir)
-    if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
-        config.model.num_classes = DATASETS.build(config.train_dataloader.dataset).num_classes
+    if config.model.type == 'SourceReID':
+        _count_classes(config)
     disable_incomplete_loops(config)
     config.resume, config.load_from = resumed is not None, resumed and str(resumed)
     if source_checkpoint is not None:
         config.default_hooks.source_weights = dict(
             type='SourceWeightsHook', checkpoint=str(source_checkpoint), partial=partial_source
         )
-    allow_mmengine_globals()
     with config_errors(config_name(config)):
         runner = ReIDRunner.from_cfg(config)
-        loader = runner.train_loop.dataloader
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         if runner.param_schedulers is not None:
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
@@ -79,15 +71,25 @@ def build_runner(
     for evaluator, loop in loops.items():
         if loop is not None:
             check_evaluation(loop.dataloader.dataset, config[evaluator])
-    if config.model.type == 'SourceReID':
-        check_num_classes(loader, config.model.num_classes)
     runner.settings = settings_text(settings)
     if resumed is not None:
-        content = check_resumable(unwrap_model(runner.model), resumed, runner.seed)
-        check_same_data(resumed, content, loader.dataset)
+        content = check_resumable(unwrap_model(runner.model), resumed)
+        check_same_data(resumed, content, runner.train_loop.dataloader.dataset)
         check_training_state(runner, resumed, content)
     elif source_checkpoint is not None:
         runner.source = weights_fingerprint(source_checkpoint)
     if resumed is not None or source_checkpoint is not None:
         skip_pretrained(runner.model)
     return runner
+
+
+def _count_classes(config: Config) -> None:
+    """Let a classifier have one output per identity of the training split, unless ``num_classes`` asks for more."""
+    with config_errors(f'{config_name(config)}: train_dataloader'):
+        found = DATASETS.build({**config.train_dataloader.dataset, 'pipeline': []}).num_classes
+    wanted = config.model.get('num_classes') or found
+    if found is None or found > wanted:
+        raise ConfigError(
+            f'model.num_classes={wanted}, but the training split has {found} identities; use None, and a labeled split'
+        )
+    config.model.num_classes = wanted

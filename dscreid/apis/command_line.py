@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from dscreid import evaluation
 from dscreid.apis.option_values import parse_value
@@ -53,29 +53,27 @@ def run_command(command: Callable[[], object], on_interrupt: str = 'the command 
             stream.reconfigure(errors='backslashreplace')
     with _signals_noted() as received, _output_errors_in_logging():
         try:
-            _run_and_flush(command)
+            try:
+                command()
+            except SystemExit:
+                print(end='', flush=True)
+                raise
+            print(end='', flush=True)  # otherwise the interpreter would report a failed flush on exit
         except BaseException as error:
             if isinstance(error, ProcessLostError):
                 _fail(f'error: {sentence(error)}', LOST_PROCESS)
             if received or isinstance(error, KeyboardInterrupt):
-                _end_after(received[0] if received else signal.SIGINT, on_interrupt)
-            if isinstance(error, BrokenPipeError) and _is_unread():
-                _discard_output()
+                number = received[0] if received else signal.SIGINT
+                if threading.current_thread() is threading.main_thread():
+                    for other in _SIGNALS:  # a second Ctrl-C must not cut off the last line
+                        signal.signal(other, signal.SIG_IGN)
+                _fail(f'{_SIGNALS[signal.Signals(number)]}: {on_interrupt}', 128 + number)
+            if isinstance(error, BrokenPipeError) and _discard_unread():
                 sys.exit(_UNREAD_OUTPUT)
             message = sentence(error) if isinstance(error, DscreidError) else _system_message(error, on_interrupt)
             if message is None:
                 raise
             _fail(f'error: {message}', UNUSABLE_INPUT)
-
-
-def _run_and_flush(command: Callable[[], object]) -> None:
-    """Run a command and flush its output; otherwise the interpreter would report a failed flush on exit."""
-    try:
-        command()
-    except SystemExit:
-        print(end='', flush=True)
-        raise
-    print(end='', flush=True)
 
 
 def _system_message(error: BaseException, on_interrupt: str) -> str | None:
@@ -86,7 +84,7 @@ def _system_message(error: BaseException, on_interrupt: str) -> str | None:
     if isinstance(error, UnicodeEncodeError) and (name := _UNDECODED.search(error.object)):
         return f'{name[0]}: the name is not UTF-8; rename it'
     if isinstance(error, OSError) and error.errno in _FULL_DISK:
-        _discard_output()
+        _discard_unread()
         what = f'{error.filename}: ' if error.filename else 'a file '
         return f'{what}cannot be written ({error.strerror}); make room: {on_interrupt}'
     if isinstance(error, OSError) and error.filename and not isinstance(error, FileNotFoundError):
@@ -94,38 +92,22 @@ def _system_message(error: BaseException, on_interrupt: str) -> str | None:
     return None
 
 
-def _end_after(number: int, on_interrupt: str) -> NoReturn:
-    if threading.current_thread() is threading.main_thread():
-        for other in _SIGNALS:  # a second Ctrl-C must not cut off the last line
-            signal.signal(other, signal.SIG_IGN)
-    _fail(f'{_SIGNALS[signal.Signals(number)]}: {on_interrupt}', 128 + number)
-
-
-def _is_unread() -> bool:
-    """Check if an output is a pipe whose reader has left."""
-    return any(map(_has_left, filter(None, (sys.stdout, sys.stderr))))
-
-
-def _has_left(stream: TextIO) -> bool:
-    watch = select.poll()
-    try:
-        watch.register(stream.fileno(), 0)
-    except (ValueError, OSError):  # not a real file
-        return False
-    return any(event & select.POLLERR for _, event in watch.poll(0))
-
-
-def _discard_output() -> None:
-    """Discard buffered output that can no longer be written."""
+def _discard_unread() -> bool:
+    """Send outputs that can no longer be written to the null device; return whether there are any."""
+    found = False
     for stream in filter(None, (sys.stdout, sys.stderr)):
+        lost, watch = False, select.poll()
         try:
             stream.flush()
-            lost = _has_left(stream)
         except OSError:
             lost = True
-        if lost:
-            with open(os.devnull, 'wb') as nowhere:
-                os.dup2(nowhere.fileno(), stream.fileno())
+        with contextlib.suppress(ValueError, OSError):  # not a real file
+            watch.register(stream.fileno(), 0)
+            if lost or any(event & select.POLLERR for _, event in watch.poll(0)):
+                found = True
+                with open(os.devnull, 'wb') as nowhere:
+                    os.dup2(nowhere.fileno(), stream.fileno())
+    return found
 
 
 @contextmanager
@@ -164,9 +146,7 @@ def _output_errors_in_logging() -> Iterator[None]:
         error = sys.exc_info()[1]
         if isinstance(error, OSError) and error.errno in _FULL_DISK:
             raise OSError(error.errno, error.strerror, getattr(handler, 'baseFilename', None)) from error
-        if isinstance(error, BrokenPipeError) and _is_unread():
-            _discard_output()  # the log file is still written
-        else:
+        if not (isinstance(error, BrokenPipeError) and _discard_unread()):  # the log file is still written
             handle_error(handler, record)
 
     logging.Handler.handleError = handle  # type: ignore[method-assign,assignment]
@@ -180,7 +160,7 @@ def _fail(line: str, code: int) -> NoReturn:
     with contextlib.suppress(OSError):  # the terminal may be gone
         show_cursor()
         print(line, file=sys.stderr)
-    _discard_output()
+    _discard_unread()
     sys.exit(code)
 
 
@@ -308,7 +288,6 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
 
 
 def _table(cells: Mapping[str, str], width: int) -> list[str]:
-    """Format texts, keyed by names such as ``rgb2ir/mAP``, as lines of a table."""
     directions = dict.fromkeys(name.split('/')[0] for name in cells)
     measures = dict.fromkeys(name.split('/')[1] for name in cells)
     columns = sorted(measures, key=('mAP', 'mINP').__contains__)  # ranks first, as in papers

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,10 @@ import torch
 from mmengine import Config
 from mmengine.logging import print_log
 
-from dscreid.apis.config_check import check_config, keys_that_are_read
+from dscreid.apis.config_check import check_config, keys_that_are_read, make_plain
 from dscreid.apis.config_files import check_common_settings, check_helpers, check_overrides, load_file, source_path
-from dscreid.apis.config_values import make_plain, walk
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
-from dscreid.engine.common_settings import COMMON_SETTINGS, drop_unused_common_settings, fill_common_settings
+from dscreid.engine.common_settings import COMMON_SETTINGS, fill_common_settings, walk, without_common_settings
 from dscreid.errors import ConfigError
 from dscreid.utils.shipped import chosen_direction, find_config, has_directions, split_direction
 
@@ -69,11 +69,16 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_f
         if of_finished_run:
             return config
         check_common_settings(config._cfg_dict, file, options)
-        drop_unused_common_settings(config._cfg_dict)
+        used = without_common_settings(config._cfg_dict)
+        for key in config._cfg_dict.keys() & COMMON_SETTINGS:
+            del config._cfg_dict[key]
+        # others, for example of replaced parts, would be refused when the config in a run's folder is read
+        config.merge_from_dict({key: used[key] for key in COMMON_SETTINGS if key in used})
         if config.get('source') is not None:
-            source = _source_of(config, file, bool({'source', 'source.config'} & options.keys()))
+            source = source_path(file, config.source, bool({'source', 'source.config'} & options.keys()))
+            if has_directions(source) and config.get('direction') is not None:
+                source = source.with_name(f'{source.stem}_{config.direction}{source.suffix}')
             config.source.config = str(source)
-            _check_no_circle(path, source)
     return config
 
 
@@ -97,41 +102,12 @@ def inherited_options(options: dict[str, Any]) -> dict[str, Any]:
     return {key: options[key] for key in ('on_bad_frame', 'randomness.deterministic') if key in options}
 
 
-def _source_of(config: Config, file: Path, on_command_line: bool = False) -> Path:
-    source = source_path(file, config.source, on_command_line)
-    if has_directions(source) and config.get('direction') is not None:
-        source = source.with_name(f'{source.stem}_{config.direction}{source.suffix}')
-    return source
-
-
-def _check_no_circle(path: Path, source: Path) -> None:
-    chain = [path.resolve()]
-    while source not in chain:
-        chain.append(source)
-        file, direction = split_direction(source)
-        try:
-            with chosen_direction(direction):
-                config = _read(file)
-                if config.get('source') is None:
-                    return
-                source = _source_of(config, file)
-        except ConfigError:  # a missing or invalid source config is reported where it is needed
-            return
-    names = ' -> '.join(config.name for config in (*chain, source))
-    raise ConfigError(f'{path.name}: the source stages form a circle, {names}; name another source.config')
-
-
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:
     """Disable, in place, what this machine cannot do, and log the changes.
 
     Without a GPU, this is mixed precision, ``pin_memory`` and other backends than ``gloo``; ``num_workers`` is reduced
     if the batches do not fit into shared memory. With a GPU, Adam and AdamW use one fused kernel per step, unless the
-    config says otherwise.
-
-    Args:
-        config: A config for MMEngine's Runner.
-        amp: Whether to train in bfloat16 mixed precision.
-        shared_memory: Free bytes of shared memory; None to measure them.
+    config says otherwise. ``amp`` asks for bfloat16 mixed precision; ``shared_memory`` are its free bytes, if known.
     """
     has_gpu = torch.cuda.is_available()
     wrapper = config.get('optim_wrapper')
@@ -196,16 +172,12 @@ def _without_execution(node: Any) -> Any:
 
 
 def _merge(config: Config, options: dict[str, Any]) -> None:
-    nodes = dict(walk(config._cfg_dict))
+    places = {place for place, _ in walk(config._cfg_dict)}
     for key in options:
-        parts = key.split('.')
-        for end in range(1, len(parts)):
-            parent, place = '.'.join(parts[: end - 1]), '.'.join(parts[:end])
-            if parts[end].isdigit() and place not in nodes and isinstance(nodes.get(parent), dict):
-                # MMEngine would make a dict with this number as a key
+        for number in re.finditer(r'\.\d+', key):
+            if (place := key[: number.start()]) not in places:  # MMEngine would make a dict with this number as a key
                 raise ConfigError(
-                    f'--cfg-options {key}: the config has no list {place}; if a common setting provides it, such as '
-                    'eval_pipeline, change that'
+                    f'--cfg-options {key}: there is no list {place}; change what makes it, such as eval_pipeline'
                 )
     try:
         config.merge_from_dict(options)

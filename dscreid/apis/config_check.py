@@ -1,27 +1,25 @@
 """Find misspelled types and keys, invalid numbers and settings without effect in a config before a long run starts."""
 
-import copy
 import inspect
 import logging
+import math
+import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from mmengine import Config
+import numpy as np
 from mmengine.logging import print_log
 from mmengine.registry import Registry, root
 from mmengine.runner import Runner
 
-from dscreid import registry as registries
-from dscreid.apis.config_values import check_values, walk
-from dscreid.engine.common_settings import COMMON_SETTINGS
-from dscreid.engine.extraction_loader import extraction_loader
+from dscreid.engine.common_settings import COMMON_SETTINGS, walk
 from dscreid.engine.runner import HOOKS_OF_MMENGINE
 from dscreid.errors import ConfigError
 from dscreid.registry import registered_classes
-from dscreid.utils.build_errors import config_errors
-from dscreid.utils.signatures import accepted_arguments, closest
+from dscreid.utils.build_errors import accepted_arguments, closest
 
 #: Keys that are removed from a config before the constructor is called.
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
@@ -67,26 +65,6 @@ def keys_that_are_read() -> list[str]:
     return [*sorted(arguments), *_OWN_KEYS]
 
 
-def check_parts(config: Config, name: str = 'config') -> None:
-    """Build a config's model, hooks, datasets and samplers once, before another stage takes hours."""
-    check_vis_backends(config, name)
-    check_schedules(config, name)
-    config = copy.deepcopy(config)
-    hooks = [*config.get('default_hooks', {}).values(), *(config.get('custom_hooks') or [])]
-    loaders = [*(config.get(f'{loop}_dataloader') for loop in ('train', 'val', 'test')), extraction_loader(config)]
-    if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
-        config.model.num_classes = 1
-    with config_errors(name):
-        registries.MODELS.build(config.model)
-        for hook in hooks:
-            if hook and 'type' in hook:
-                registries.HOOKS.build({key: value for key, value in hook.items() if key != 'priority'})
-        for number, loader in enumerate(loaders):
-            if loader and loader not in loaders[:number]:
-                dataset = registries.DATASETS.build(loader['dataset'])
-                registries.DATA_SAMPLERS.build(loader['sampler'], default_args=dict(dataset=dataset))
-
-
 def _find_class(type_name: str, known: dict[str, Any], place: str) -> Any:
     bare_name, names = type_name.rpartition('.')[2], dict(known)
     if bare_name not in known:
@@ -111,16 +89,6 @@ def _check_hooks(config: dict, name: str) -> None:
             raise ConfigError(f'{name}.default_hooks: {reason}{closest(key, known)}')
 
 
-def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Raise a ConfigError if the package of one of a config's logging backends is missing; start no backend."""
-    for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
-        backend_name = str(backend.get('type')).rpartition('.')[2]
-        package = backend_name.removesuffix('VisBackend').lower()
-        if package in _BACKEND_PACKAGES and find_spec(package) is None:
-            hint = f'run "pip install {package}" or choose other vis_backends'
-            raise ConfigError(f'{name}: {backend_name} in vis_backends needs the package {package}; {hint}')
-
-
 #: Ranges that torch and MMEngine do not check: which keys of optimizer and schedules, a description, and a test.
 _RANGES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     (r'.*\.(optimizer\.lr|clip_grad\.(max_norm|clip_value))', 'a positive number', lambda value: value > 0),
@@ -134,8 +102,18 @@ _RANGES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
 )
 
 
-def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Raise a ConfigError for numbers out of range, and warn about settings that never take effect."""
+def check_run(config: Mapping[str, Any], name: str = 'config') -> None:
+    """Check what a run needs and reading its config does not, and warn about settings that never take effect.
+
+    Raises:
+        ConfigError: If the package of a logging backend is missing, or a number is out of range; no backend is started.
+    """
+    for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
+        backend_name = str(backend.get('type')).rpartition('.')[2]
+        package = backend_name.removesuffix('VisBackend').lower()
+        if package in _BACKEND_PACKAGES and find_spec(package) is None:
+            hint = f'run "pip install {package}" or choose other vis_backends'
+            raise ConfigError(f'{name}: {backend_name} in vis_backends needs the package {package}; {hint}')
     for place, value in walk({key: config.get(key) for key in ('optim_wrapper', 'param_scheduler')}):
         for pattern, words, is_right in _RANGES if value is not None else ():
             if not re.fullmatch(pattern, place):
@@ -156,23 +134,102 @@ def never_happens(config: Mapping[str, Any]) -> Iterator[str]:
     if epochs is None:
         return
     after = f'the training ends after {epochs} epochs (train_cfg.max_epochs)'
-    for place, scheduler in _schedulers(config):
-        if not scheduler.get('by_epoch', True):
+    for place, part in walk({key: config.get(key) for key in ('param_scheduler', 'default_hooks', 'model')}):
+        if not isinstance(part, Mapping):
             continue
-        if late := [epoch for epoch in scheduler.get('milestones', ()) if epoch >= epochs]:
-            yield f'{place}.milestones {late} are never reached, {after}'
-        if scheduler.get('begin', 0) >= epochs:
-            yield f'{place} begins at epoch {scheduler["begin"]} and has no effect, {after}'
-        if scheduler.get('end', 0) > epochs:
-            yield f'{place} is not finished at its end {scheduler["end"]}, {after}'
-    for place, node in walk({key: config.get(key) for key in ('default_hooks', 'model')}):
+        if place.startswith('param_scheduler') and part.get('by_epoch', True):
+            if late := [epoch for epoch in part.get('milestones', ()) if epoch >= epochs]:
+                yield f'{place}.milestones {late} are never reached, {after}'
+            if part.get('begin', 0) >= epochs:
+                yield f'{place} begins at epoch {part["begin"]} and has no effect, {after}'
+            if part.get('end', 0) > epochs:
+                yield f'{place} is not finished at its end {part["end"]}, {after}'
         key = 'begin_epoch' if re.fullmatch(r'default_hooks\..*\.labelers\.\d+', place) else 'begin'
         begins = key == 'begin_epoch' or re.fullmatch(r'model\.(neighbor_losses\.\d+|cross_loss)', place)
-        if begins and isinstance(node, Mapping) and node.get(key, 0) >= epochs:
-            yield f'{place} begins at epoch {node[key]} and is never used, {after}'
+        if begins and part.get(key, 0) >= epochs:
+            yield f'{place} begins at epoch {part[key]} and is never used, {after}'
 
 
-def _schedulers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    found = config.get('param_scheduler') or []
-    for number, scheduler in enumerate([found] if isinstance(found, Mapping) else found):
-        yield f'param_scheduler.{number}', scheduler
+def _is_whole(value: Any, minimum: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+
+
+def _are_all(test: Callable[[Any], bool], values: Any) -> bool:
+    return isinstance(values, (list, tuple)) and all(map(test, values))
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+#: Kinds of values: a description, a test, and the dotted keys that have them. A missing key has its default.
+_KINDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ('dict(...)', _is_dict, 'model clustering default_hooks env_cfg env_cfg.dist_cfg randomness LOADER.dataset '
+     'LOADER.sampler'),
+    ('dict(...) or None', _is_dict, 'source visualizer LOADER env_cfg.mp_cfg train_cfg val_cfg test_cfg optim_wrapper '
+     'optim_wrapper.optimizer val_evaluator test_evaluator HOOK'),
+    ('dict(...), a list of them or None', lambda v: _is_dict(v) or _are_all(_is_dict, v), 'param_scheduler'),
+    ('a list of dict(...) or None', lambda v: _are_all(_is_dict, v), 'eval_pipeline vis_backends custom_hooks'),
+    ('True or False', lambda v: isinstance(v, bool), 'env_cfg.cudnn_benchmark randomness.deterministic '
+     'randomness.diff_rank_seed LOADER.persistent_workers'),
+    ('a whole number of at least 1', lambda v: _is_whole(v, 1), 'num_frames train_cfg.max_epochs '
+     'train_cfg.val_interval LOADER.batch_size'),
+    ('a whole number of at least 0', _is_whole, 'LOADER.num_workers'),
+    ('a whole number from 0 to 4294967295 or None', lambda v: _is_whole(v) and v < 2**32, 'randomness.seed'),
+    ('(height, width), both whole numbers of at least 1',
+     lambda v: _are_all(lambda n: _is_whole(n, 1), v) and len(v) == 2, 'frame_size'),
+    ('a path or None', lambda v: isinstance(v, str), 'source.checkpoint data_root'),
+    ('a word or None', lambda v: isinstance(v, str), 'on_bad_frame direction'),
+    ('one of fork, spawn, forkserver', ('fork', 'spawn', 'forkserver').__contains__, 'env_cfg.mp_cfg.mp_start_method'),
+    ('DEBUG, INFO, WARNING, ERROR, CRITICAL or a number',
+     lambda v: _is_whole(v) or v in ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'), 'log_level'),
+)  # fmt: skip
+
+
+def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
+    """Raise a ConfigError if a config's value has the wrong kind; deeper values are checked when they are built."""
+    kinds = {key: (words, accepts) for words, accepts, keys in _KINDS for key in keys.split()}
+    for key, value in walk(config):
+        general = re.sub(r'^(train|val|test)_dataloader\b', 'LOADER', re.sub(r'^default_hooks\.[^.]+$', 'HOOK', key))
+        words, accepts = kinds.get(general, ('', lambda _: True))
+        if not (accepts(value) or (value is None and words.endswith('or None'))):
+            raise ConfigError(f'{name}: {key} must be {words}, got {_shown(value)}')
+
+
+def make_plain(config: dict[str, Any], name: str = 'config') -> None:
+    """Convert values computed by a Python file, in place, to values that can be written to a config file.
+
+    Paths become strings, NumPy numbers Python numbers, and classes under ``type`` import paths. Other objects, and
+    numbers that are not finite, raise a ConfigError.
+    """
+    for key in list(config):
+        config[key] = _plain(config[key], f'{name}: {key}')
+
+
+def _plain(value: Any, place: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(child, f'{place}.{key}') for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(child, f'{place}.{number}') for number, child in enumerate(value))
+    if place.endswith('.type') and (inspect.isclass(value) or inspect.isroutine(value)):
+        module, name = value.__module__, value.__qualname__
+        if getattr(sys.modules.get(module), name, None) is value:
+            return f'{module}.{name}'
+        raise ConfigError(
+            f'{place} is {name}, which the config file defines; import it by custom_imports from a module'
+        )
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    finite = not isinstance(value, float) or math.isfinite(value)
+    if value is None or (isinstance(value, (bool, int, float, str)) and finite):
+        return value
+    raise ConfigError(
+        f'{place} is {_shown(value)}, which cannot be written to a config file; give a finite, plain value'
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f'{text[:57]}...'

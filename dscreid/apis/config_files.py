@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import logging
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from mmengine import Config
-from mmengine.fileio import load
 from mmengine.logging import MMLogger
 
 from dscreid.apis.config_check import keys_that_are_read
-from dscreid.apis.config_values import walk
-from dscreid.engine.common_settings import COMMON_SETTINGS, common_value, uses_of_common_settings
+from dscreid.engine.common_settings import COMMON_SETTINGS, common_value, uses_of_common_settings, walk
+from dscreid.engine.console import quiet_console
 from dscreid.errors import ConfigError
+from dscreid.utils.build_errors import closest
 from dscreid.utils.files import existing_file
-from dscreid.utils.shipped import DIRECTION, split_direction
-from dscreid.utils.signatures import closest
+from dscreid.utils.shipped import split_direction
 
 #: MMEngine's syntax for an environment variable with a default.
 _ENVIRONMENT = re.compile(r'\{\{\s*\$(\w+)\s*:\s*([^{}]*?)\s*\}\}')
@@ -27,19 +25,10 @@ _ENVIRONMENT = re.compile(r'\{\{\s*\$(\w+)\s*:\s*([^{}]*?)\s*\}\}')
 _READS_ALL = {'globals', 'locals', 'vars', 'exec', 'eval'}
 
 
-def _is_wanted(record: logging.LogRecord) -> bool:
-    """Drop MMEngine's line about the environment variable with which this package selects a direction."""
-    return not record.getMessage().startswith(f'Using env variable `{DIRECTION}` ')
-
-
 def load_file(path: Path) -> Config:
     """Load a config and its bases with MMEngine, which may otherwise mistake imports for ``with read_base()``."""
-    logger = MMLogger.get_current_instance()
-    logger.addFilter(_is_wanted)
-    try:
-        return Config.fromfile(path, lazy_import=False if base_files(path) else None)
-    finally:
-        logger.removeFilter(_is_wanted)
+    quiet_console(MMLogger.get_current_instance())
+    return Config.fromfile(path, lazy_import=False if base_files(path) else None)
 
 
 def base_files(path: Path) -> list[Path]:
@@ -74,18 +63,16 @@ def names_without_effect(path: Path, above: frozenset[str] = frozenset()) -> Ite
 
 def assigned_names(path: Path) -> set[str]:
     """Return the names that a config file sets itself, without those of its bases."""
-    if path.suffix != '.py':
-        return {*load(path)} - {'_base_'}
     assignments = [node for node in _statements(path) if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign))]
     names = [node for statement in assignments for node in ast.walk(statement) if isinstance(node, ast.Name)]
     return {node.id for node in names if isinstance(node.ctx, ast.Store)} - {'_base_'}
 
 
 def _statements(path: Path) -> list[ast.stmt]:
-    """List the top-level statements of a file; a file in another language has none."""
+    """List the top-level statements of a file; one that is not Python has none."""
     try:
-        return ast.parse(path.read_text(encoding='utf-8')).body if path.suffix == '.py' else []
-    except SyntaxError:  # {{ variables }} of MMEngine
+        return ast.parse(path.read_text(encoding='utf-8')).body
+    except SyntaxError:  # another format, or {{ variables }} of MMEngine
         return []
 
 
@@ -107,11 +94,8 @@ def source_path(path: Path, source: Any, on_command_line: bool = False) -> Path:
 
 def _writer(path: Path) -> Path | None:
     """Return the nearest file of the chain that sets ``source.config``."""
-    if path.suffix == '.py':
-        texts = [ast.unparse(statement) for statement in _statements(path)]
-        found = any(re.search(r'\bsource\b.*\bconfig\b', text, re.DOTALL) for text in texts)
-    else:
-        found = 'config' in (load(path).get('source') or {})
+    texts = [ast.unparse(statement) for statement in _statements(path)]
+    found = any(re.search(r'\bsource\b.*\bconfig\b', text, re.DOTALL) for text in texts)
     return path if found else next(filter(None, map(_writer, base_files(path))), None)
 
 
@@ -133,32 +117,24 @@ def check_helpers(config: Mapping[str, Any], path: Path) -> None:
     Parts are built from helper variables, such as ``learning_rate``, when their file is run: an inheriting file sets
     them too late. ``config`` is without overrides; names that begin with an underscore are not checked.
     """
-    read = keys_that_are_read()
     for file, name in names_without_effect(path):
         value, bases = config.get(name), base_files(file)
         offers = file != path and not bases  # not every config reads what such a base file defines
-        if offers or name in read or name.startswith('_') or value is None or callable(value):
+        if offers or name in keys_that_are_read() or name.startswith('_') or value is None or callable(value):
             continue
-        made = next((base for base in (load_file(base).to_dict() for base in bases) if name in base), None)
-        if made is None:
-            raise ConfigError(f"{file.name}: nothing reads the key '{name}'{_meant(config, name, read)}")
-        reason = 'changes nothing, because the inherited parts were already made with it'
-        raise ConfigError(f"{file.name}: setting '{name}' {reason}; {_instead(_places(made, name, read))}")
+        loaded = (load_file(base).to_dict() for base in bases)
+        made = next((base for base in loaded if name in base), {key: config[key] for key in config if key != name})
+        raise ConfigError(f'{file.name}: {_without_effect(made, name)}')
 
 
 def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Raise a ConfigError if nothing reads an overridden key, with the keys that hold its value in the config."""
-    read = keys_that_are_read()
     for option in options:
         key, dot, rest = option.partition('.')
         if key in _SET_BY_RUN:
             raise ConfigError(f'--cfg-options {option}: changes nothing; {_SET_BY_RUN[key]}')
-        if key not in read and key not in config:
-            raise ConfigError(f"--cfg-options {option}: nothing reads the key '{key}'{_meant(config, key, read)}")
-        if key not in read:
-            hint = _instead([f'{place}{dot}{rest}' for place in _places(config, key, read)])
-            reason = f"changes nothing, because the parts of the config were already made with '{key}'"
-            raise ConfigError(f'--cfg-options {option}: {reason}; {hint}')
+        if key not in keys_that_are_read():
+            raise ConfigError(f'--cfg-options {option}: {_without_effect(config, key, f"{dot}{rest}")}')
 
 
 def check_common_settings(config: dict[str, Any], path: Path, options: Collection[str]) -> None:
@@ -169,52 +145,43 @@ def check_common_settings(config: dict[str, Any], path: Path, options: Collectio
     uses = uses_of_common_settings(config)
     # overrides may have replaced the parts that the file's own settings were meant for
     given = {option.partition('.')[0] for option in options} or assigned_names(path)
-    for key in COMMON_SETTINGS:
-        if key not in given or config.get(key) is None:
-            continue
-        settings = [f'{key}.{part}' for part in config[key]] if isinstance(config[key], Mapping) else [key]
-        for setting in settings:
-            _, value = common_value(config, setting)
+    for key in filter(given.__contains__, COMMON_SETTINGS):
+        parts = config[key] if isinstance(config.get(key), Mapping) else None
+        for setting in [key] if parts is None else [f'{key}.{part}' for part in parts]:
+            found, value = common_value(config, setting)
             takers = [use for use in uses if use.setting == setting]
-            if not takers:
+            if found and not takers:
                 near = closest(setting, sorted({use.setting for use in uses}))
                 raise ConfigError(f'{path.name}: no part of this config takes {setting}{near}')
-            if all(_as_list(use.part.get(use.argument)) != _as_list(value) for use in takers):
+            if found and all(_as_list(use.part.get(use.argument)) != _as_list(value) for use in takers):
                 reason = 'changes nothing, because the parts that take it have their own values'
-                hint = _instead([use.key for use in takers])
-                raise ConfigError(f'{path.name}: {setting}={value!r} {reason}; {hint}')
+                instead = _instead([use.key for use in takers])
+                raise ConfigError(f'{path.name}: {setting}={value!r} {reason}; {instead}')
 
 
 def _as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _instead(places: Sequence[str]) -> str:
-    """Suggest keys to set instead of a setting without effect."""
-    keys = list(dict.fromkeys(places))
-    more = f' and {len(keys) - _SHOWN} more' if len(keys) > _SHOWN else ''
-    return f'set these instead: {", ".join(keys[:_SHOWN])}{more}' if keys else 'no part has its value any more'
-
-
-def _meant(config: Mapping[str, Any], name: str, read: list[str]) -> str:
-    """Suggest the same key in a part, or a similar key, for one that nothing reads."""
-    name = _SYNONYMS.get(name, name)
-    places = [place for place, _ in _parts(config, read) if place.endswith(f'.{name}')]
-    return f'; {_instead(places)}' if places else closest(name, read)
-
-
-def _places(config: Mapping[str, Any], key: str, read: list[str]) -> list[str]:
-    """List dotted keys under which the parts of a config hold a variable's value."""
+def _without_effect(config: Mapping[str, Any], key: str, rest: str = '') -> str:
+    """Say that nothing reads a key, and which keys hold its value in ``config``, or are named like it, instead."""
+    read = keys_that_are_read()
+    parts = [part for name in config if name in read for part in walk(config[name], name)]
+    if key not in config:
+        places = [place for place, _ in parts if place.endswith(f'.{_SYNONYMS.get(key, key)}')]
+        return f"nothing reads the key '{key}'" + (f'; {_instead(places)}' if places else closest(key, read))
     found: list[str] = []
-    for place, node in _parts(config, read):
+    for place, node in parts:
         inside = place.startswith(tuple(f'{outer}.' for outer in found))
         if not inside and _holds(node, place.rpartition('.')[2], key, config[key]):
             found.append(place)
-    return found
+    reason = f"'{key}' changes nothing, because the parts of the config were already made with it"
+    return f'{reason}; {_instead([f"{place}{rest}" for place in found])}'
 
 
-def _parts(config: Mapping[str, Any], read: list[str]) -> Iterator[tuple[str, Any]]:
-    return (found for name in config if name in read for found in walk(config[name], name))
+def _instead(places: Sequence[str]) -> str:
+    more = f' and {len(places) - _SHOWN} more' if len(places) > _SHOWN else ''
+    return f'set these instead: {", ".join(places[:_SHOWN])}{more}' if places else 'no part has its value any more'
 
 
 def _holds(node: Any, name: str, key: str, value: Any) -> bool:

@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader
 from dscreid.apis import train
 from dscreid.apis.build import build_resumed
 from dscreid.apis.config import config_name
-from dscreid.apis.config_check import check_parts
-from dscreid.apis.preflight import quiet_runner, try_runner
-from dscreid.apis.test import check_evaluations, why_no_evaluation
+from dscreid.apis.config_check import check_run
+from dscreid.apis.preflight import check_stage, quiet_runner, try_runner
+from dscreid.apis.test import why_no_evaluation
 from dscreid.distributed import process_group
 from dscreid.engine.checkpoint_files import resumable_checkpoint
 from dscreid.engine.hooks import find_cluster_hook
@@ -32,12 +32,13 @@ def plan_experiment(config_path: str | Path, options: train.RunOptions) -> str:
         DscreidError: If something cannot be used; the message says how to fix it, as in the run.
     """
     config = train.prepare(config_path, options)
-    check_parts(config, config_name(config))
-    check_evaluations(config)
+    check_run(config, config_name(config))
+    if config.get('train_cfg') is None:
+        check_stage(config)
     lines = [f'{config_name(config)}: a dry run, nothing is trained or written']
-    train.check_folder(config, options)
+    stages = [stage for stage in train.check_folder(config, options) if stage[0].get('train_cfg') is not None]
     with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')):
-        for number, (stage, own_options) in enumerate(train.experiment_stages(config, options), start=1):
+        for number, (stage, own_options) in enumerate(stages, start=1):
             lines += [f'{number}. {config_name(stage)} in {stage.work_dir}', *_describe(stage, own_options)]
     if (reason := why_no_evaluation(config)) is not None:
         lines.append(f'then no evaluation: {reason}')
@@ -48,7 +49,6 @@ def plan_experiment(config_path: str | Path, options: train.RunOptions) -> str:
 
 
 def _describe(config: Config, options: train.RunOptions) -> list[str]:
-    """Build one stage and describe it, line by line."""
     work_dir = Path(config.work_dir)
     named = train.named_source(config, options)
     finished = train.finished_checkpoint(config, named, may_extend=True) if options.resume else None

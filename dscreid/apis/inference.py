@@ -8,7 +8,7 @@ import torch
 from mmengine import Config
 from mmengine.logging import print_log
 
-from dscreid.apis.config import load_config, require_keys
+from dscreid.apis.config import config_name, load_config, require_keys
 from dscreid.engine.common_settings import fill_common_settings
 from dscreid.engine.source_weights import load_source_weights
 from dscreid.errors import ConfigError
@@ -37,17 +37,23 @@ def init_model(
     device = _usable_device(device)
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     fill_common_settings(config._cfg_dict)
-    require_keys(config, 'model')
-    if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
-        config.model.num_classes = 1  # features need no classifier
-    with config_errors('model'):
-        model = MODELS.build(config.model)
+    model = build_model(config)
     if checkpoint is None:
         message = 'init_model: no checkpoint is given, the weights are random'
         print_log(message, logger='current', level=logging.WARNING)
     else:
         load_source_weights(model, checkpoint)
     return model.to(device).eval()
+
+
+def build_model(config: Config) -> BaseReID:
+    """Build a config's model without weights; a classifier whose size the data decides gets one output."""
+    require_keys(config, 'model')
+    settings = dict(config.model)
+    if settings.get('type') == 'SourceReID' and settings.get('num_classes') is None:
+        settings['num_classes'] = 1  # features need no classifier
+    with config_errors(f'{config_name(config)}: model'):
+        return MODELS.build(settings)
 
 
 def _usable_device(device: str | torch.device) -> torch.device:

@@ -2,9 +2,7 @@
 
 import copy
 import tempfile
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +14,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dscreid.apis.build import build_runner
-from dscreid.apis.config import config_name
-from dscreid.apis.config_check import check_parts
+from dscreid.apis.inference import build_model
 from dscreid.apis.test import check_evaluations
 from dscreid.engine.hooks import ClusterHook, find_cluster_hook
 from dscreid.engine.label_state import held_centers
 from dscreid.engine.schedule import turn_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.errors import ConfigError, DscreidError, LabelingError
+from dscreid.errors import ConfigError, LabelingError
 from dscreid.models.reid import AdaptiveReID, BaseReID
 from dscreid.pseudo_labels import CrossLabels, Labeler, LabelingContext, PseudoLabels
 from dscreid.structures import Modality, TrackletFeatures
+from dscreid.utils.build_errors import config_errors
 
 _TRIED = 2  # tracklets per set
+_FAILS = 'fails on a trial batch'
 #: Tracklets per artificial identity.
 TRIAL_IDENTITY = 32
 
@@ -36,7 +35,7 @@ TRIAL_IDENTITY = 32
 def check_stage(config: Config) -> None:
     """Build a stage and send two tracklets through it, before another stage takes hours."""
     if config.get('train_cfg') is None:
-        check_parts(config, config_name(config))
+        build_model(config)
         check_evaluations(config)
         return
     with tempfile.TemporaryDirectory(prefix='dscreid_check_') as folder:
@@ -71,7 +70,7 @@ def try_runner(runner: Runner) -> str:
         _encode(model, owner.dataloader, training=False)
     for loop in loops:
         batch = loop.dataloader.collate_fn(_first_items(loop.dataloader))
-        with torch.no_grad(), _explained('evaluation'):
+        with torch.no_grad(), config_errors(f'evaluation {_FAILS}'):
             loop.evaluator.process(data_samples=model.val_step(batch), data_batch=batch)
         for metric in loop.evaluator.metrics:
             metric.results.clear()
@@ -105,24 +104,22 @@ def _encode(model: BaseReID, loader: DataLoader, training: bool) -> int:
         encoder, shape = type(model.backbone).__name__, tuple(batch['inputs'].shape)
         reason = ' '.join(str(error).split())
         raise ConfigError(
-            f'{encoder} cannot encode what the pipeline gives, inputs of shape {shape}: {reason}; size and num_frames '
-            'of pipeline and backbone must agree'
+            f'{encoder} cannot encode what the pipeline gives, {shape}: {reason}; size and num_frames must agree'
         ) from error
     return static.shape[1]
 
 
 def _try_step(runner: Runner, model: BaseReID, hook: ClusterHook | None) -> None:
-    """Make a forward pass, a backward pass and an optimizer step on two tracklets of each modality."""
     model.train()
     dataset = runner.train_loop.dataloader.dataset
-    with _explained('a training step'), runner.optim_wrapper.optim_context(runner.model):
+    with config_errors(f'a training step {_FAILS}'), runner.optim_wrapper.optim_context(runner.model):
         items = [dataset[row] for row in _rows(dataset)]
         batch = model.data_preprocessor(runner.train_loop.dataloader.collate_fn(items), training=True)
         if isinstance(model, AdaptiveReID) and hook is not None:
             total = _losses_of_adaptation(runner, model, hook, batch)
         else:
             total = _sum(model(**batch, mode='loss'))
-    with _explained('the step of the optimizer'):
+    with config_errors(f'the step of the optimizer {_FAILS}'):
         runner.optim_wrapper.update_params(total)
 
 
@@ -148,25 +145,18 @@ def _losses_of_adaptation(runner: Runner, model: AdaptiveReID, hook: ClusterHook
     drawn = {m: np.searchsorted(rows[m], [s.index for s in samples if s.modality == m.value]) for m in Modality}
     # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
     static, dynamic = (half.detach().requires_grad_() for half in raw)
-    (rgb, ir), groups, left_by = Modality, None, None
+    labels, own = trial_labels(rows, model), False
     for epoch in _epochs_to_try(runner.train_loop.max_epochs, hook, model):
         labeler = hook.labelers[turn_at(epoch, hook.begin_epochs, hook.turns)]
-        centers = held_centers(model.memories, groups)
-        context = LabelingContext(
-            epoch=epoch,
-            cameras={m: dataset.cameras[rows[m]] for m in Modality},
-            centers=None if centers is None else centers.features,
-            groups=None if centers is None else centers.groups,
-        )
-        # a labeler that reads centers needs those of the previous epoch
-        follows = left_by == epoch - 1 or not labeler.needs_centers
-        labels = _labels(labeler, features, context) if follows else None
-        left_by = epoch
-        if labels is None or any((labels.of(m)[drawn[m]] < 0).any() for m in Modality):
-            labels, left_by = trial_labels(rows, model), None
-        groups = labels.groups
+        centers = held_centers(model.memories, labels.groups)
+        known = (centers.features, centers.groups) if centers else ()
+        context = LabelingContext(epoch, {m: dataset.cameras[rows[m]] for m in Modality}, *known)
+        # a labeler that reads centers needs those that another labeler left
+        found = _labels(labeler, features, context) if own or not labeler.needs_centers else None
+        own = found is not None and all((found.of(m)[drawn[m]] >= 0).all() for m in Modality)
+        labels = found if found is not None and own else trial_labels(rows, model)
         model.set_epoch(epoch)
-        model.reset_memories(features[rgb], features[ir], labels, rows[rgb], rows[ir])
+        model.reset_memories(*features.values(), labels, *rows.values())
         _sum(model.losses_of(static, dynamic, samples)).backward()
         model.update_memories()
     gradients = [(half, leaf.grad) for half, leaf in zip(raw, (static, dynamic), strict=True)]
@@ -209,18 +199,13 @@ def _labels(
 ) -> PseudoLabels | None:
     """Apply a labeler to the features; None if there are too few for its settings."""
     name = type(labeler).__name__
-    given = context if labeler.needs_context else None
     try:
-        with _explained(f'labeling by {name}'):
-            labels = labeler(features[Modality.RGB], features[Modality.IR], given)
+        with config_errors(f'labeling by {name} {_FAILS}'):
+            labels = labeler(features[Modality.RGB], features[Modality.IR], context if labeler.needs_context else None)
     except LabelingError:
         return None
-    if not isinstance(labels, PseudoLabels):
-        raise ConfigError(f'{name} returns {type(labels).__name__}; a labeler returns PseudoLabels')
-    for m in Modality:
-        if len(labels.of(m)) != len(features[m]):
-            counts = f'{len(labels.of(m))} labels for {len(features[m])} {m.value} tracklets'
-            raise ConfigError(f'{name} returns {counts}')
+    if not isinstance(labels, PseudoLabels) or any(len(labels.of(m)) != len(features[m]) for m in Modality):
+        raise ConfigError(f'{name} returns {type(labels).__name__}; a labeler returns PseudoLabels of all tracklets')
     return labels
 
 
@@ -229,17 +214,3 @@ def _sum(losses: dict[str, Tensor]) -> Tensor:
     if not torch.isfinite(total):
         raise ConfigError(f"the loss of a trial training step is {total.item()}; check the losses' settings")
     return total
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn errors of a class that does not fit into a ConfigError with the failing line."""
-    try:
-        yield
-    except (DscreidError, OSError):
-        raise
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        reason = ' '.join(str(error).split()) or 'no message'
-        place, kind = f'{last.filename}:{last.lineno}', type(error).__name__
-        raise ConfigError(f'{what} fails on a trial batch: {kind}: {reason} ({place})') from error

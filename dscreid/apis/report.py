@@ -68,7 +68,8 @@ def make_report(options: ReportOptions) -> str:
         raise ConfigError(f'two runs have the name {repeated[0]!r}; rename one with NAME=WORK_DIR.')
     if unknown := sorted(set(options.bounds) - set(count)):
         raise ConfigError(f'--bound {unknown[0]!r} is not the name of a run; use one of {", ".join(count)}.')
-    retrieval, remarks = _retrieval(options, work_dirs, runs)
+    shown = [run for run in runs if run.features is not None and not run.upper_bound]
+    retrieval, remarks = _retrieval(options, work_dirs, shown)
     densities = [vis.distance_density(run.name, run.features) for run in runs if run.features is not None]
     names = ', '.join(f'{one.name} (`{one.folder}`)' for one in work_dirs)
     vis.write_report(
@@ -79,7 +80,7 @@ def make_report(options: ReportOptions) -> str:
         differences=_differences(work_dirs),
         retrieval=retrieval,
         densities=[density for density in densities if density is not None],
-        pictures=_pictures(options, work_dirs, runs),
+        pictures=_pictures(options, work_dirs, shown),
         timings={name: value for one in work_dirs for name, value in one.wall_times().items()},
         environment=vis.collect_environment(),
         notes=[*(options.note or [f'Runs: {names}.' if names else '']), *remarks],
@@ -112,52 +113,40 @@ def _curves(options: ReportOptions, work_dirs: Sequence[vis.WorkDir]) -> dict[st
 def _differences(work_dirs: Sequence[vis.WorkDir]) -> dict[str, dict[str, Any]]:
     """Map each run to the settings in which it differs from the first one; runs without a config are skipped."""
     loaded = [(one.name, one.load_config()) for one in work_dirs] if len(work_dirs) > 1 else []
-    configs = [(name, config) for name, config in loaded if config is not None]
-    differing = {name: config_difference(configs[0][1], config) for name, config in configs}
-    return {
-        name: {key: values for key, values in settings.items() if key not in _EXECUTION}
-        for name, settings in differing.items()
-    }
+    configs = {name: config for name, config in loaded if config is not None}
+    differing = {name: config_difference(next(iter(configs.values())), config) for name, config in configs.items()}
+    return {name: {key: found[key] for key in found if key not in _EXECUTION} for name, found in differing.items()}
 
 
 def _retrieval(
-    options: ReportOptions, work_dirs: Sequence[vis.WorkDir], runs: Sequence[vis.ReportRun]
+    options: ReportOptions, work_dirs: Sequence[vis.WorkDir], shown: Sequence[vis.ReportRun]
 ) -> tuple[vis.RetrievalGallery | None, list[str]]:
     """Build retrieval lists with pictures if possible; a remark says why expected lists are missing."""
-    shown = [run for run in _shown(runs) if run.features is not None and (run.features.pid >= 0).any()]
-    if not shown:
-        return None, []
-    if options.config is not None:
-        return _gallery(options, load_config(options.config, dict(options.config_options)), shown), []
-    path = next((one.config for one in work_dirs if one.features and one.config), None)
-    if path is None:
+    shown = [run for run in shown if run.features is not None and (run.features.pid >= 0).any()]
+    path = options.config or next((one.config for one in work_dirs if one.features and one.config), None)
+    if not shown or path is None:
         return None, []
     try:
-        return _gallery(options, load_config(path, of_finished_run=True), shown), []
-    except DscreidError as error:  # the lists were not requested, and the data may be on another machine
-        return None, [f'There are no retrieval lists: {error}']
-
-
-def _gallery(options: ReportOptions, config: Config, runs: Sequence[vis.ReportRun]) -> vis.RetrievalGallery:
-    choice = dict(count=options.queries, topk=options.ranks, seed=options.seed)
-    examples, dataset = examples_of(config, runs, options.protocol, **choice)
-    pictures = vis.TrackletPictures(dataset, options.frames)
-    for example in examples:  # read now, to find missing frames before the page is written
-        for index in (example.index, *(hit.index for _, hits in example.lists for hit in hits)):
-            pictures(index)
-    return vis.RetrievalGallery(examples, pictures)
-
-
-def _shown(runs: Sequence[vis.ReportRun]) -> list[vis.ReportRun]:
-    return [run for run in runs if run.features is not None and not run.upper_bound]
+        config = load_config(path, dict(options.config_options), of_finished_run=options.config is None)
+        choice = dict(count=options.queries, topk=options.ranks, seed=options.seed)
+        examples, dataset = examples_of(config, shown, options.protocol, **choice)
+        pictures = vis.TrackletPictures(dataset, options.frames)
+        for example in examples:  # read now, to find missing frames before the page is written
+            for index in (example.index, *(hit.index for _, hits in example.lists for hit in hits)):
+                pictures(index)
+    except DscreidError as error:
+        if options.config is not None:
+            raise
+        return None, [f'There are no retrieval lists: {error}']  # not requested, and the data may be elsewhere
+    return vis.RetrievalGallery(examples, pictures), []
 
 
 def _pictures(
-    options: ReportOptions, work_dirs: Sequence[vis.WorkDir], runs: Sequence[vis.ReportRun]
+    options: ReportOptions, work_dirs: Sequence[vis.WorkDir], shown: Sequence[vis.ReportRun]
 ) -> list[vis.ReportPicture]:
     """Draw the requested pictures; one that cannot be drawn becomes a sentence that says why."""
     wanted = [
-        ('Feature map', 'feature map', lambda: _feature_map(work_dirs, _shown(runs), options.seed)),
+        ('Feature map', 'feature map', lambda: _feature_map(work_dirs, shown, options.seed)),
         ('Prompt attention', 'picture of the attention of the prompts', lambda: _attention(work_dirs, options.seed)),
     ]
     pictures = []
@@ -202,11 +191,9 @@ def _start_of(work_dirs: Sequence[vis.WorkDir], run: vis.ReportRun, seed: int) -
 
 def _attention(work_dirs: Sequence[vis.WorkDir], seed: int) -> vis.ReportPicture:
     """Draw the attention of the prompts in the last finished work directory."""
-    for work_dir in reversed(work_dirs):
-        checkpoint = work_dir.checkpoint()
-        if work_dir.config is not None and checkpoint is not None:
-            break
-    else:
+    finished = ((one, found) for one in reversed(work_dirs) if one.config and (found := one.checkpoint()))
+    work_dir, checkpoint = next(finished, (None, None))
+    if work_dir is None or work_dir.config is None or checkpoint is None:
         raise ConfigError('no work directory has the checkpoint of a finished training.')
     rows = attended_tracklets(load_config(work_dir.config), checkpoint, seed=seed)
     caption = (
@@ -229,11 +216,7 @@ def examples_of(
 ) -> tuple[list[vis.RetrievalExample], Any]:
     """Retrieve answers to some queries of a config's test set; return them and the test set.
 
-    Args:
-        config: Config of the test set.
-        runs: Runs with features.
-        protocol: Name of the protocol; None for the config's.
-        **choice: ``count``, ``topk`` and ``seed`` of ``retrieval_examples``.
+    ``protocol`` is by default the config's; ``choice`` are ``count``, ``topk`` and ``seed`` of ``retrieval_examples``.
 
     Raises:
         DscreidError: If there is no protocol or test set, or a run has the features of another one.
@@ -253,12 +236,7 @@ def attended_tracklets(
 ) -> list[vis.AttendedTracklet]:
     """Compute the attention of a model's prompts over a visible and an infrared tracklet of one person.
 
-    Args:
-        config: Config of the model and its test set.
-        checkpoint: Checkpoint of the model.
-        person: Person id; None draws one.
-        seed: Seed for choosing the person and the tracklets.
-        device: Device of the model.
+    The tracklets, and the person if its id is None, are drawn with ``seed``.
 
     Raises:
         DscreidError: If config, checkpoint or a frame cannot be used, the model has no prompts, or the test set does

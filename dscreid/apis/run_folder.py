@@ -5,8 +5,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from dscreid.engine.checkpoint_files import POINTER, run_of
-from dscreid.engine.finished import FEATURES_FILE, FINISHED_FILE, METRICS_FILE
+from dscreid.engine.checkpoint_files import FEATURES_FILE, FINISHED_FILE, METRICS_FILE, POINTER, run_of
 from dscreid.engine.hooks.bad_frames_hook import RECORD_FILE as BAD_FRAMES_FILE
 from dscreid.engine.selection_record import RECORD_FILE as CRITERIA_FILE
 from dscreid.errors import ConfigError
@@ -14,14 +13,17 @@ from dscreid.utils.files import LOCK_FILE, is_partial
 
 #: Result files of a run. The pointer is removed first, so that a partly removed run is not continued.
 _RESULTS = (POINTER, FINISHED_FILE, METRICS_FILE, FEATURES_FILE)
-_RECORDS = (CRITERIA_FILE, BAD_FRAMES_FILE)
 _CHECKPOINT = re.compile(r'(epoch|best_\w+_epoch)_\d+\.pth')
 #: Config of the last evaluation in a folder. Older versions wrote it under a time stamp.
 EVALUATION_CONFIG = 'evaluation_config.py'
-_CONFIG = re.compile(r'evaluation_config\.py|\d{8}_\d{6}\.py')
-#: MMEngine's log folder for each start, and the log and the metrics in it.
-_START, _LOG = re.compile(r'\d{8}_\d{6}'), re.compile(r'\d{8}_\d{6}\.(log|json)')
-_VISUALS = re.compile(r'scalars\.json|\d{8}_\d{6}\.json|config\.py|events\.out\.tfevents\..+')
+#: MMEngine's log folder for each start.
+_START = re.compile(r'\d{8}_\d{6}')
+#: Records and configs in a run's folder, and the log and the metrics in the folders of its starts.
+_OTHERS = re.compile(
+    rf'{re.escape(CRITERIA_FILE)}|{re.escape(BAD_FRAMES_FILE)}|({re.escape(EVALUATION_CONFIG)}|START\.py)|'
+    r'START/START\.(log|json)|START/vis_data/(scalars\.json|START\.json|config\.py|events\.out\.tfevents\..+)'
+    .replace('START', _START.pattern)
+)  # fmt: skip
 
 
 def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
@@ -39,22 +41,9 @@ def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
                 reason = 'is not a complete checkpoint of this package, and the run may replace it'
                 raise ConfigError(f'{path}: {reason}; move it, or choose another --work-dir')
         return
-    if resume:
-        check_begun(work_dir)
-    raise ConfigError(
-        f'{work_dir}: holds a run ({_shown(names)}); continue it with --resume, choose another --work-dir, '
-        'or replace it with --overwrite'
-    )
-
-
-def check_begun(work_dir: Path) -> None:
-    """Refuse to restart a run that was to continue but has results and no whole checkpoint."""
-    names = [path.name for path in results_of(work_dir) if path.name not in (POINTER, 'epoch_0.pth')]
-    if names:
-        raise ConfigError(
-            f'{work_dir}: holds results of a run ({_shown(names)}) but no checkpoint to continue from; choose another '
-            '--work-dir, or replace them with --overwrite instead of --resume'
-        )
+    shown = ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
+    way = 'it has no checkpoint to continue from' if resume else 'continue it with --resume'
+    raise ConfigError(f'{work_dir}: holds a run ({shown}); {way}, choose another --work-dir, or use --overwrite')
 
 
 def check_kept(source: Path, work_dir: Path) -> None:
@@ -64,27 +53,18 @@ def check_kept(source: Path, work_dir: Path) -> None:
         raise ConfigError(f'{source}: {reason}; move them, or choose another --work-dir')
 
 
-def _shown(names: list[str]) -> str:
-    return ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
-
-
 def results_of(work_dir: Path) -> list[Path]:
     """List results and checkpoints in a folder, recognized by their names."""
-    return [*_files(work_dir, _RESULTS), *_named(work_dir, _CHECKPOINT)]
+    named = (work_dir / name for name in _RESULTS)
+    checkpoints = sorted(path for path in work_dir.glob('*.pth') if _CHECKPOINT.fullmatch(path.name))
+    return [*(path for path in named if path.is_file()), *checkpoints]
 
 
 def files_of_run(work_dir: Path) -> list[Path]:
     """List all files that runs wrote in a folder, which a run that replaces them removes; results come first."""
-    found = [*results_of(work_dir), *_files(work_dir, _RECORDS), *_named(work_dir, _CONFIG)]
-    for start in _named(work_dir, _START):
-        found += _named(start, _LOG)
-        if not (start / 'vis_data').is_symlink():
-            found += _named(start / 'vis_data', _VISUALS)
-    return found
-
-
-def _files(folder: Path, names: Iterable[str]) -> list[Path]:
-    return [folder / name for name in names if (folder / name).is_file()]
+    inside = [path for place in ('*', '*/*', '*/vis_data/*') for path in work_dir.glob(place)]
+    own = (path for path in inside if _OTHERS.fullmatch(path.relative_to(work_dir).as_posix()))
+    return [*results_of(work_dir), *sorted(path for path in own if not path.parent.is_symlink())]
 
 
 def remove_files(paths: list[Path]) -> None:
@@ -106,7 +86,3 @@ def remove_run_folder(folder: Path, own: Iterable[str]) -> None:
             reason = 'the folder was to be replaced, but this file was not written by dscreid'
             raise ConfigError(f'{path}: {reason}; move it, or choose another --out')
     shutil.rmtree(folder)
-
-
-def _named(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
-    return sorted(path for path in folder.glob('*') if pattern.fullmatch(path.name))

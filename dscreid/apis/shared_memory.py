@@ -1,22 +1,23 @@
 """Compare the shared memory needed by data loader workers with what the machine has."""
 
+import contextlib
 import inspect
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dscreid.datasets.samplers.batch_plan_sampler import planned_batch_size
 from dscreid.datasets.transforms import LoadFrames, SampleFrames
-from dscreid.engine.extraction_loader import cluster_hook_of, extraction_loader
+from dscreid.engine.extraction import cluster_hook_of, extraction_loader
 from dscreid.utils.quantities import size_text
 
 #: Where the kernel keeps shared memory; Docker gives a container 64 MB by default.
 SHARED_MEMORY = Path('/dev/shm')
 #: Batches that a worker of PyTorch's DataLoader prefetches by default.
-_PREFETCH_FACTOR = 2
+_PREFETCHED = 2
 #: Fraction of the free bytes that batches may use; the rest is for queues, locks and page rounding.
 _USABLE = 0.9
 
@@ -41,33 +42,31 @@ def free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
     return shutil.disk_usage(folder).free if folder.is_dir() else None
 
 
-def loader_needs(config: Mapping[str, Any]) -> Iterator[LoaderNeed]:
-    """Yield the needs of every loader with workers and batches of known size, also of the ``ClusterHook``'s."""
-    loaders = [(name, config.get(name)) for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')]
-    for name, loader in [*loaders, ('ClusterHook', extraction_loader(config))]:
-        if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
-            continue
-        sample: Any = tracklet_bytes(loader['dataset'].get('pipeline'))
-        workers: Any = loader.get('num_workers')
-        batch_size = planned_batch_size(loader.get('sampler')) or loader.get('batch_size')
-        prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
-        if _are_counts(sample, workers, batch_size, prefetch):
+def loader_needs(config: Mapping[str, Any]) -> list[LoaderNeed]:
+    """List the needs of every loader with workers and batches of known size, also of the ``ClusterHook``'s."""
+    names = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+    loaders: dict[str, Any] = {name: config.get(name) for name in names} | {'ClusterHook': extraction_loader(config)}
+    found = []
+    for name, loader in loaders.items():
+        # no such loader, or values that are refused elsewhere
+        with contextlib.suppress(AttributeError, KeyError, TypeError):
+            batch_size = planned_batch_size(loader.get('sampler')) or loader['batch_size']
+            batch, prefetch = batch_size * tracklet_bytes(loader['dataset']['pipeline']), loader.get('prefetch_factor')
             settings: Any = cluster_hook_of(config) if name == 'ClusterHook' else loader
-            yield LoaderNeed(name, settings, workers, sample * batch_size, prefetch)
+            need = LoaderNeed(name, settings, loader['num_workers'], batch, prefetch or _PREFETCHED)
+            if min(need.workers, need.batch, need.prefetch) > 0:
+                found.append(need)
+    return found
 
 
-def tracklet_bytes(pipeline: Any) -> int | None:
-    """Compute the bytes of a tracklet's frames, uint8 (T, 3, H, W), after a pipeline; None if unknown."""
-    listed = pipeline if isinstance(pipeline, (list, tuple)) else ()
-    steps = {step.get('type'): step for step in listed if isinstance(step, Mapping)}
-    if not {'SampleFrames', 'LoadFrames'} <= steps.keys():
-        return None
+def tracklet_bytes(pipeline: Sequence[Mapping[str, Any]]) -> int:
+    """Compute the bytes of a tracklet's frames, uint8 (T, 3, H, W), after a pipeline; KeyError if unknown."""
+    steps = {step['type']: step for step in pipeline}
     frames, size = (
         steps[step.__name__].get(key, inspect.signature(step).parameters[key].default)
         for step, key in ((SampleFrames, 'num_frames'), (LoadFrames, 'size'))
     )
-    known = isinstance(size, (list, tuple)) and _are_counts(frames, *size)
-    return frames * 3 * math.prod(size) if known else None
+    return frames * 3 * math.prod(size)
 
 
 def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, int]]:
@@ -90,7 +89,3 @@ def describe_excess(excessive: Sequence[tuple[LoaderNeed, int]], free: int) -> s
         f'{SHARED_MEMORY} has {size_text(free)} free, but batches of loading workers need up to {most}: num_workers '
         f'is reduced ({workers}) and loading is slower; in Docker, start the container with a larger --shm-size'
     )
-
-
-def _are_counts(*values: Any) -> bool:
-    return all(isinstance(value, int) and value > 0 for value in values)

@@ -1,7 +1,6 @@
 """Evaluate a checkpoint with an official protocol, and check before a run that this is possible."""
 
 import copy
-import json
 import logging
 import uuid
 from collections.abc import Iterator, Mapping
@@ -17,13 +16,13 @@ from mmengine.runner import Runner
 
 from dscreid.apis.command_line import format_metrics
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
-from dscreid.apis.config_values import walk
 from dscreid.apis.inference import init_model
 from dscreid.apis.run_folder import EVALUATION_CONFIG
 from dscreid.datasets import TrackletDataset
 from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.distributed import process_group
-from dscreid.engine.extraction_loader import extraction_loader
+from dscreid.engine.common_settings import walk
+from dscreid.engine.extraction import extraction_loader
 from dscreid.engine.runner import ReIDRunner
 from dscreid.engine.selection_record import RECORD_FILE, criterion_name, read_record
 from dscreid.errors import CheckpointError, DatasetError, TrainingError
@@ -33,7 +32,8 @@ from dscreid.evaluation.metric import split_intervals
 from dscreid.models.reid import BaseReID
 from dscreid.registry import DATASETS
 from dscreid.utils.build_errors import config_errors
-from dscreid.utils.files import check_outputs, replacing
+from dscreid.utils.files import check_outputs
+from dscreid.utils.records import write_json
 
 
 class Evaluation(dict[str, float]):
@@ -144,19 +144,17 @@ def _warn_once(message: str) -> None:
 
 
 def evaluations_of(config: Config) -> Iterator[tuple[TrackletDataset, str]]:
-    """Yield each distinct pair of validation or test set and protocol of a config; each dataset is built once."""
-    datasets: dict[str, Any] = {}
-    seen = set()
+    """Yield each distinct pair of validation or test set and protocol of a config."""
+    found = {}
     for name in ('val', 'test'):
         settings = {**((config.get(f'{name}_dataloader') or {}).get('dataset') or {}), 'pipeline': []}
-        key = str(sorted(settings.items()))
         for protocol in protocols_of(config.get(f'{name}_evaluator')) if 'type' in settings else ():
-            if key not in datasets:
-                with config_errors(f'{name}_dataloader'):
-                    datasets[key] = DATASETS.build(settings)
-            if isinstance(datasets[key], TrackletDataset) and (key, str(protocol)) not in seen:
-                yield datasets[key], protocol
-            seen.add((key, str(protocol)))
+            found[f'{sorted(settings.items())} {protocol}'] = settings, protocol
+    for settings, protocol in found.values():
+        with config_errors(f'{config_name(config)}: dataset'):
+            dataset = DATASETS.build(settings)
+        if isinstance(dataset, TrackletDataset):
+            yield dataset, protocol
 
 
 def protocols_of(evaluator: Any) -> list[str]:
@@ -176,12 +174,9 @@ def evaluate(
     flip: bool = False,
     out: str | Path | None = None,
     dump_features: str | Path | None = None,
-    rerank: Mapping[str, Any] | None = None,
-    query_expansion: Mapping[str, Any] | None = None,
-    per_query: str | Path | None = None,
-    confidence: float | None = None,
     launcher: str = 'none',
     note: Mapping[str, Any] | None = None,
+    **metric: Any,
 ) -> Evaluation:
     """Evaluate a checkpoint on a config's test set.
 
@@ -198,12 +193,10 @@ def evaluate(
             ``rerank`` and ``query_expansion``, confidence intervals under ``confidence``, and, under ``rankings``, the
             metrics of each feature that tracklets could be ranked by (``RANKINGS``).
         dump_features: ``.safetensors`` file for the features of all tracklets.
-        rerank: See ``ReIDMetric``, also for the next three arguments; None uses the config's setting.
-        query_expansion: Like ``rerank``.
-        per_query: Like ``rerank``; not written if nothing is measured.
-        confidence: Like ``rerank``.
         launcher: As in MMEngine's Runner.
         note: Additional entries of ``out``, for example why this checkpoint was chosen.
+        **metric: ``rerank``, ``query_expansion``, ``per_query`` and ``confidence`` of ``ReIDMetric``; None uses the
+            config's setting.
 
     Returns:
         Metrics in [0, 1] by name, for example ``rgb2ir/mAP``, and with ``confidence`` their bounds, for example
@@ -213,16 +206,14 @@ def evaluate(
         DscreidError: If data, config or checkpoint cannot be used; the message says how to fix it.
         OSError: If an output file cannot be written.
     """
-    check_outputs((out, dump_features, per_query), inputs=(checkpoint, config.filename))
+    check_outputs((out, dump_features, metric.get('per_query')), inputs=(checkpoint, config.filename))
     require_keys(config, 'model')
     config = copy.deepcopy(config)
     fit_to_machine(config)
     reason = complete_test_loop(config, protocol)
-    options: dict[str, Any] = dict(rerank=rerank, query_expansion=query_expansion, confidence=confidence)
-    files = dict(dump=dump_features, per_query=per_query)
-    options |= {name: str(path) for name, path in files.items() if path is not None}
-    options |= dict(by_ranking=True)
-    config.test_evaluator.update({name: value for name, value in options.items() if value is not None})
+    options = {'by_ranking': True, 'dump': dump_features, **metric}
+    paths = {name: str(value) for name, value in options.items() if isinstance(value, Path)}
+    config.test_evaluator.update({name: value for name, value in (options | paths).items() if value is not None})
     if flip:
         config.model.flip_test = True
     with process_group(launcher, config.get('env_cfg', {}).get('dist_cfg')):
@@ -244,14 +235,7 @@ def unique_name(work_dir: str | Path) -> str:
     return f'{Path(work_dir).name}_{uuid.uuid4().hex[:8]}'
 
 
-def write_json(path: str | Path, content: dict) -> None:
-    """Write a JSON file atomically: a reader sees either the old or the new content."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
-
-
 def _test(runner: Runner, checkpoint: str | Path, reason: str | None, dump_features: str | Path | None) -> Evaluation:
-    """Extract and measure, or only extract if there is a reason to measure nothing."""
     dataset = runner.test_loop.dataloader.dataset
     reason = reason or why_not_evaluated(dataset)
     if reason is not None and dump_features is None:
@@ -309,8 +293,7 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
 def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]:
     """Choose the checkpoint to evaluate by the criterion of ``default_hooks.selection``, or the ``last`` one.
 
-    Returns:
-        The checkpoint, and a note for ``metrics.json`` that says why, empty without a criterion.
+    Also returns a note for ``metrics.json`` that says why, empty without a criterion.
 
     Raises:
         CheckpointError: If the record of the criteria or the chosen checkpoint is missing.
@@ -326,19 +309,18 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
             'or evaluate a checkpoint with tools/test.py'
         )
     kept = record.kept
-    if kept is None:
-        path, epoch, value = last, None, None
-        reason = f'the last one, because {criterion} was undefined in all epochs'
-    else:
-        path, epoch, value = last.with_name(Path(kept.checkpoint).name), kept.epoch, kept.value
+    entry: dict[str, Any] = dict(file=last.name, epoch=None, criterion=criterion, value=None)
+    reason = f'the last one, because {criterion} was undefined in all epochs'
+    if kept is not None:
+        entry |= dict(file=kept.checkpoint, epoch=kept.epoch, value=kept.value)
         extreme = {'greater': 'highest', 'less': 'lowest'}[kept.rule]
         reason = f'{extreme} {criterion} of {len(record.epochs)} epochs, without labels'
-        if not path.is_file():
-            raise CheckpointError(
-                f'{path}: the checkpoint that {criterion} chose is missing; run again with --overwrite, or evaluate '
-                'another one with tools/test.py'
-            )
+    path = last.with_name(Path(entry['file']).name)
+    if kept is not None and not path.is_file():
+        reason = f'the checkpoint that {criterion} chose is missing'
+        raise CheckpointError(
+            f'{path}: {reason}; run again with --overwrite, or evaluate another one with tools/test.py'
+        )
     level = logging.WARNING if kept is None else logging.INFO
     print_log(f'evaluating {path.name}: {reason}', logger='current', level=level)
-    entry = dict(file=path.name, epoch=epoch, criterion=criterion, value=value, reason=reason)
-    return path, dict(checkpoint=entry)
+    return path, dict(checkpoint=entry | dict(reason=reason))

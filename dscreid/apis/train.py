@@ -3,15 +3,16 @@
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from mmengine import Config
 from mmengine.dist import is_main_process
-from mmengine.logging import MMLogger, print_log
+from mmengine.logging import print_log
 
 from dscreid.apis import run_folder
 from dscreid.apis.build import build_resumed, build_runner
@@ -24,19 +25,16 @@ from dscreid.apis.config import (
     load_config,
     require_keys,
 )
-from dscreid.apis.config_check import check_parts
+from dscreid.apis.config_check import check_run
 from dscreid.apis.preflight import check_stage
-from dscreid.apis.test import Evaluation, choose_checkpoint, evaluate, why_no_evaluation, write_json
+from dscreid.apis.test import Evaluation, choose_checkpoint, evaluate, why_no_evaluation
 from dscreid.distributed import from_main_process, process_group, wait_for_all
-from dscreid.engine import run_identity
-from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
-from dscreid.engine.console import quiet_console
-from dscreid.engine.finished import FEATURES_FILE, FINISHED_FILE, METRICS_FILE, finished_record, trained_checkpoint
+from dscreid.engine import checkpoint_files, run_identity
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.reid.base import architecture_of
 from dscreid.utils.checkpoint import in_words, load_checkpoint, meta_of, setting_differences
 from dscreid.utils.files import only_process_in, remove_partial_files
-from dscreid.utils.records import read_json_object
+from dscreid.utils.records import read_json_object, write_json
 
 
 @dataclass(frozen=True)
@@ -65,24 +63,22 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
     instead. A config without ``train_cfg`` (the baseline CD) is evaluated with the weights of its source stage. If
     nothing can be measured, only features are extracted.
 
-    Returns:
-        Test metrics in [0, 1]. They, or the reason why there are none, are also written to ``metrics.json`` in the work
-        directory, and the features of the test set to ``features.safetensors``.
+    The metrics, or the reason why there are none, are also written to ``metrics.json`` in the work directory, and the
+    features of the test set to ``features.safetensors``.
 
     Raises:
         DscreidError: If config, data or weights cannot be used; the message says how to fix it.
     """
-    quiet_console(MMLogger.get_current_instance())
     config = prepare(config_path, options)
     if (named := named_source(config, options)) is not None:
         load_checkpoint(named)  # refuse an unusable file before long work starts
-    check_parts(config, config_name(config))
+    check_run(config, config_name(config))
     if (reason := why_no_evaluation(config)) is not None:
         print_log(f'there will be no evaluation: {reason}', logger='current', level=logging.WARNING)
     work_dir = Path(config.work_dir)
     with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')), _own_folder(work_dir):
-        from_main_process(lambda: check_folder(config, options))
-        source = _source_checkpoint(config, options)
+        stages = from_main_process(lambda: check_folder(config, options))
+        source = _source_weights(stages)
         if config.get('train_cfg') is not None:
             last = train_stage(config, options.resume, source, options.partial_source, options.overwrite)
             checkpoint, note = from_main_process(lambda: choose_checkpoint(config, last))
@@ -91,34 +87,34 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
             note = from_main_process(lambda: _begin_test(config, options, source))
         else:
             raise ConfigError(f'{config_path}: there is nothing to run; set train_cfg or source')
-        outputs: dict[str, Any] = dict(out=work_dir / METRICS_FILE, dump_features=work_dir / FEATURES_FILE)
-        return evaluate(config, checkpoint, work_dir, **outputs, launcher=options.launcher, note=note)
+        metrics, features = work_dir / checkpoint_files.METRICS_FILE, work_dir / checkpoint_files.FEATURES_FILE
+        outputs: dict[str, Any] = dict(out=metrics, dump_features=features, note=note)
+        return evaluate(config, checkpoint, work_dir, **outputs, launcher=options.launcher)
 
 
-def check_folder(config: Config, options: RunOptions) -> None:
-    """Raise a ConfigError if a run would replace another one, a source stage, or its own source weights."""
-    experiment_stages(config, options)
+def check_folder(config: Config, options: RunOptions) -> list[tuple[Config, RunOptions]]:
+    """List a run's stages; raise a ConfigError if it would replace another run, a source stage, or its own weights."""
+    stages = experiment_stages(config, options)
     work_dir, named = Path(config.work_dir), named_source(config, options)
     if options.overwrite and named is not None:
         run_folder.check_kept(named, work_dir)
     if not options.resume or config.get('train_cfg') is not None:  # otherwise _begin_test checks it
         run_folder.check_unused(work_dir, options.resume, options.overwrite)
+    return stages
 
 
 def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, Any]:
     """Prepare the folder for the metrics of a config without training; return the entries that identify the config."""
     work_dir = Path(config.work_dir)
     note = dict(run=dict(config=config_hash(config), source=run_identity.weights_fingerprint(source)))
-    results = run_folder.results_of(work_dir)
+    path = work_dir / checkpoint_files.METRICS_FILE
     if options.overwrite:
         run_folder.remove_files(run_folder.files_of_run(work_dir))
-    elif results and options.resume:
-        is_metrics = results[0].name == METRICS_FILE
-        recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite') if is_metrics else {}
+    elif options.resume and run_folder.results_of(work_dir):
+        recorded = read_json_object(path, 'file of metrics', 'run again with --overwrite') if path.is_file() else {}
         if recorded.get('run') != note['run']:
             reason = 'was made with another config, seed or source weights'
-            hint = 'choose another --work-dir, or use --overwrite instead of --resume'
-            raise ConfigError(f'{results[0]}: {reason}; {hint}')
+            raise ConfigError(f'{path}: {reason}; use --overwrite instead of --resume, or another --work-dir')
     return note
 
 
@@ -131,12 +127,8 @@ def train_stage(
 ) -> Path:
     """Train one stage to its last epoch; return the last checkpoint.
 
-    Args:
-        config: The stage's config with its ``work_dir``; not modified.
-        resume: Continue from the last checkpoint. A finished stage is only trained if the config asks for more epochs.
-        source_checkpoint: Weights to start from.
-        partial_source: See ``RunOptions``.
-        overwrite: See ``RunOptions``.
+    ``config`` has a ``work_dir`` and is not modified. With ``resume``, a finished stage is only trained if the config
+    asks for more epochs.
 
     Raises:
         DscreidError: If config, data, weights or folder cannot be used; only logs are written then.
@@ -148,9 +140,9 @@ def train_stage(
         if finished is not None:
             print_log(f'{work_dir}: already finished, not trained again', logger='current')
             return finished
-        resumed = from_main_process(lambda: resumable_checkpoint(work_dir))
+        resumed = from_main_process(lambda: checkpoint_files.resumable_checkpoint(work_dir))
         if resumed is None:
-            from_main_process(lambda: run_folder.check_begun(work_dir))
+            from_main_process(lambda: run_folder.check_unused(work_dir, resume=False, overwrite=False))
     start = time.perf_counter()
     replaced = run_folder.files_of_run(work_dir) if overwrite and is_main_process() else []
     build = partial(build_runner, config, source_checkpoint=source_checkpoint, partial_source=partial_source)
@@ -158,16 +150,16 @@ def train_stage(
     if is_main_process():  # an interrupted second run must not look finished, nor continue the first one
         run_folder.remove_files(replaced)
         if resumed is None:
-            (work_dir / POINTER).unlink(missing_ok=True)
-        (work_dir / FINISHED_FILE).unlink(missing_ok=True)
+            (work_dir / checkpoint_files.POINTER).unlink(missing_ok=True)
+        (work_dir / checkpoint_files.FINISHED_FILE).unlink(missing_ok=True)
     runner.train()
-    checkpoint = from_main_process(lambda: last_checkpoint(work_dir))
+    checkpoint = from_main_process(lambda: checkpoint_files.last_checkpoint(work_dir))
     if checkpoint is None:
         raise CheckpointError(f'{work_dir}: the training left no checkpoint; enable default_hooks.checkpoint')
     if is_main_process():
         seconds = round(time.perf_counter() - start, 1)
         content = dict(config=config_hash(config), checkpoint=checkpoint.name, seconds=seconds)
-        write_json(work_dir / FINISHED_FILE, content)
+        write_json(work_dir / checkpoint_files.FINISHED_FILE, content)
     wait_for_all()
     return checkpoint
 
@@ -175,26 +167,22 @@ def train_stage(
 def finished_checkpoint(config: Config, source_checkpoint: Path | None = None, may_extend: bool = False) -> Path | None:
     """Return the last checkpoint of a finished stage, or None if the stage is not finished.
 
-    Args:
-        config: The stage's config with its ``work_dir``.
-        source_checkpoint: Source weights that were named for this run.
-        may_extend: Whether a stage counts as unfinished if it was trained for a different number of epochs.
-
     Raises:
-        ConfigError, CheckpointError: If the stage was run with other settings, epochs or weights.
+        ConfigError, CheckpointError: If the stage was run with other settings or source weights, or for another number
+            of epochs; with ``may_extend``, the stage then counts as unfinished.
     """
-    record, checkpoint = finished_record(config.work_dir), trained_checkpoint(config.work_dir)
-    if record is None or checkpoint is None:
+    if (checkpoint := checkpoint_files.trained_checkpoint(config.work_dir)) is None:
         return None
-    marker, same = Path(config.work_dir, FINISHED_FILE), record.get('config') == config_hash(config)
+    marker = Path(config.work_dir, checkpoint_files.FINISHED_FILE)
+    same = (checkpoint_files.finished_record(config.work_dir) or {}).get('config') == config_hash(config)
     if same and source_checkpoint is None:
         return checkpoint
     content, settings = load_checkpoint(checkpoint), learned_settings(config)
-    recorded = run_identity.recorded_settings(meta_of(content))
-    if recorded is None and not same:
+    meta = meta_of(content)
+    if run_identity.recorded_settings(meta) is None and not same:
         raise ConfigError(f'{marker}: this run was made with another config or seed; {run_identity.ANOTHER_RUN}')
     run_identity.check_same_run(checkpoint, content, settings, source_checkpoint)
-    if same or recorded is None or not run_identity.other_epochs(recorded, settings):
+    if same or run_identity.EPOCHS not in run_identity.changed_settings(meta, settings):
         return checkpoint
     if may_extend:
         return None
@@ -226,17 +214,18 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
     """Return config and options of the stage that provides a run's weights, or None if the run needs none."""
     work_dir, source = Path(config.work_dir), config.get('source') or {}
     # a checkpoint to resume includes what the run took from its source
-    resumes = options.resume and config.get('train_cfg') is not None and (work_dir / POINTER).is_file()
+    resumes = options.resume and config.get('train_cfg') is not None and (work_dir / checkpoint_files.POINTER).is_file()
     if not source or resumes or named_source(config, options) is not None:
         return None
     path = Path(source['config'])
-    changes: dict[str, Any] = dict(overwrite=False, partial_source=False, config_options={})
-    plain = replace(options, work_dir=work_dir.parent / path.stem, resume=True, **changes)
-    source_options = replace(plain, config_options=inherited_options(options.config_options))
-    if source_options != plain:
-        with contextlib.suppress(ConfigError, CheckpointError):
-            if finished_checkpoint(finished := prepare(path, plain)) is not None:
-                return finished, plain  # a finished source stage is not trained again
+    source_options = replace(
+        options,
+        work_dir=work_dir.parent / path.stem,
+        resume=True,
+        overwrite=False,
+        partial_source=False,
+        config_options=inherited_options(options.config_options),
+    )
     source_config = prepare(path, source_options)
     if not options.partial_source:
         check_same_encoder(config, source_config)
@@ -256,38 +245,39 @@ def check_same_encoder(config: Config, source_config: Config) -> None:
 
 
 def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config, RunOptions]]:
-    """List the stages that a run trains, source stages first; raise a ConfigError if two have the same folder."""
+    """List the stages of a run, source stages first; raise a ConfigError if two have the same folder."""
     stages: list[tuple[Config, RunOptions]] = []
     stage: tuple[Config, RunOptions] | None = (config, options)
     while stage is not None:
         folder = Path(stage[0].work_dir).resolve()
         if folder in [Path(other.work_dir).resolve() for other, _ in stages]:
-            name = config_name(stage[0])
-            raise ConfigError(f'{folder}: belongs to the source stage {name}; choose another --work-dir')
+            raise ConfigError(
+                f'{folder}: belongs to the source stage {config_name(stage[0])}; choose another --work-dir, or another '
+                'source.config if the source stages form a circle'
+            )
         stages.insert(0, stage)
         stage = source_stage(*stage)
-    return [stage for stage in stages if stage[0].get('train_cfg') is not None]
+    return stages
 
 
-def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
-    """Return the source weights: named, finished earlier, or trained now; None if a resumed run needs none."""
-    if (named := named_source(config, options)) is not None:
-        return named
-    if (stage := source_stage(config, options)) is None:
-        return None
-    source_config, source_options = stage
-    source_dir = Path(source_config.work_dir)
-    if from_main_process(lambda: finished_checkpoint(source_config)) is not None:
-        if missing := inherited_options(options.config_options).keys() - source_options.config_options:
-            message = f'{source_dir}: was finished without {", ".join(sorted(missing))}; it is not trained again'
-            print_log(message, logger='current', level=logging.WARNING)
-        return train_stage(source_config, resume=True)
-    print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')
-    check_stage(config)
-    check_parts(source_config, config_name(source_config))
-    with _own_folder(source_dir):
-        weights = _source_checkpoint(source_config, source_options)
-        return train_stage(source_config, resume=True, source_checkpoint=weights)
+def _source_weights(stages: Sequence[tuple[Config, RunOptions]]) -> Path | None:
+    """Return the weights that the last of some stages starts from: named, finished earlier, or trained now."""
+    weights = named_source(*stages[0])
+    for (config, _), (following, _) in pairwise(stages):
+        work_dir = Path(config.work_dir)
+        if (finished := from_main_process(partial(finished_checkpoint, config))) is not None:
+            weights = finished
+            changed = run_identity.changed_settings(meta_of(load_checkpoint(finished)), learned_settings(config))
+            if changed:
+                message = f'{work_dir}: was finished with another {", ".join(changed)}; it is not trained again'
+                print_log(message, logger='current', level=logging.WARNING)
+            continue
+        print_log(f'source stage: {config_name(config)} in {work_dir} comes first', logger='current')
+        check_stage(following)
+        check_run(config, config_name(config))
+        with _own_folder(work_dir):
+            weights = train_stage(config, resume=True, source_checkpoint=weights)
+    return weights
 
 
 @contextlib.contextmanager

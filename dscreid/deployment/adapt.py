@@ -11,7 +11,6 @@ from mmengine import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
-from dscreid.apis.config_values import walk
 from dscreid.apis.inference import init_model
 from dscreid.apis.test import Evaluation, check_evaluations, evaluate, why_no_evaluation, write_json
 from dscreid.apis.train import RunOptions, check_folder, run_experiment
@@ -20,9 +19,10 @@ from dscreid.datasets import TrackletFolder
 from dscreid.deployment.adaptation import CAVEAT, Comparison, compare, different_people, refusal
 from dscreid.deployment.adaptation_page import adaptation_html, comparison_text, neighbor_examples, write_page
 from dscreid.deployment.bundle import CONTENT, Bundle, make_bundle, read_bundle
+from dscreid.engine.checkpoint_files import FEATURES_FILE, METRICS_FILE
+from dscreid.engine.common_settings import walk
 from dscreid.engine.console import quiet_console
-from dscreid.engine.extraction_loader import cluster_hook_of
-from dscreid.engine.finished import FEATURES_FILE, METRICS_FILE
+from dscreid.engine.extraction import cluster_hook_of
 from dscreid.engine.run_identity import weights_fingerprint
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.evaluation import FeatureTable

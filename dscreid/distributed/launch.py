@@ -82,7 +82,6 @@ def launch_environment(launcher: str, environment: Mapping[str, str], port: int 
 
 
 def _first_machine(launcher: str, environment: Mapping[str, str]) -> str:
-    """Return the address of the first process's machine, if Slurm knows it."""
     if launcher == 'slurm':
         nodes = environment.get('SLURM_STEP_NODELIST') or environment.get('SLURM_NODELIST', '')
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
@@ -92,7 +91,6 @@ def _first_machine(launcher: str, environment: Mapping[str, str]) -> str:
 
 
 def _join(launcher: str, dist_cfg: dict[str, Any]) -> None:
-    """Create the group of all processes."""
     backend, timeout, port = (dist_cfg.pop(name, None) for name in ('backend', 'timeout', 'port'))
     if dist_cfg:
         raise ConfigError(f'env_cfg.dist_cfg: knows backend, timeout and port, not {", ".join(dist_cfg)}')
@@ -101,8 +99,7 @@ def _join(launcher: str, dist_cfg: dict[str, Any]) -> None:
         rank, gpus = int(os.environ['LOCAL_RANK']), torch.cuda.device_count()
         if rank >= gpus:
             raise ConfigError(
-                f'process {rank} of this machine has no GPU of its own, there are {gpus}; start one process per GPU, '
-                'or set CUDA_VISIBLE_DEVICES= (empty) to train on processors'
+                f'process {rank} of this machine has no GPU of its own, there are {gpus}; start one process per GPU'
             )
         torch.cuda.set_device(rank)
     backend = backend or ('nccl' if torch.cuda.is_available() else 'gloo')

@@ -56,7 +56,6 @@ class ProcessWatch:
             self._close()
 
     def _run(self) -> None:
-        """Wait until a process is lost, tell the others, and end this process."""
         with selectors.DefaultSelector() as selector:
             for peer in self._peers:
                 selector.register(peer, selectors.EVENT_READ, data=peer)
@@ -144,7 +143,6 @@ def _ticket(connection: socket.socket) -> bytes:
 
 
 def _watched(connection: socket.socket) -> socket.socket:
-    """Enable the kernel's detection of unreachable machines."""
     connection.settimeout(None)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _PROBES.items():

@@ -1,21 +1,25 @@
-"""Find the checkpoint in a run's folder from which the run can resume."""
+"""Find the checkpoint in a run's folder from which the run can resume, and decide whether the run is finished."""
 
 import contextlib
 import logging
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import damaged_file, load_checkpoint, meta_of
 from dscreid.utils.files import existing_file, replacing
-from dscreid.utils.records import file_beside
+from dscreid.utils.records import file_beside, read_json_object
 
 POINTER = 'last_checkpoint'
 #: Key in a checkpoint's ``meta`` for the name of the run that wrote it; resumed runs keep the name.
 RUN_KEY = 'run'
+#: Files that a run writes at its end: the record of its training, its metrics, and the features of its test set.
+FINISHED_FILE, METRICS_FILE, FEATURES_FILE = 'finished.json', 'metrics.json', 'features.safetensors'
+_WHAT, _REMEDY = 'record of a finished stage', 'remove it and run again with --resume'
 
 
 def write_pointer(work_dir: str | Path, checkpoint: str | Path) -> None:
@@ -29,8 +33,7 @@ def last_checkpoint(work_dir: Path) -> Path | None:
     named = _named(work_dir)
     if named is not None and existing_file(named) is None:
         raise CheckpointError(
-            f'{work_dir / POINTER}: names {named.name[:100]}, which is missing; write the name of another checkpoint '
-            'there, or start again with --overwrite'
+            f'{work_dir / POINTER}: names {named.name[:100]}, which is missing; name another one, or use --overwrite'
         )
     return named
 
@@ -98,12 +101,25 @@ def _named(work_dir: Path) -> Path | None:
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if (named := file_beside(pointer, pointer.read_text(encoding='utf-8'))) is not None:
             return named
-    raise CheckpointError(
-        f'{pointer}: does not name a file; write the name of a checkpoint there, or start again with --overwrite'
-    )
+    raise CheckpointError(f'{pointer}: does not name a file; name a checkpoint in it, or start again with --overwrite')
 
 
 def _epoch(path: Path) -> int:
-    """Return the number of epochs in a checkpoint's name; 0 if it has another name."""
     match = re.fullmatch(r'epoch_(\d+)\.pth', path.name)
     return int(match[1]) if match else 0
+
+
+def finished_record(work_dir: str | Path) -> dict[str, Any] | None:
+    """Return the record of a finished training, or None; raise CheckpointError if it is damaged."""
+    marker = Path(work_dir, FINISHED_FILE)
+    return read_json_object(marker, _WHAT, _REMEDY) if marker.is_file() else None
+
+
+def trained_checkpoint(work_dir: str | Path) -> Path | None:
+    """Return the last checkpoint of a finished training; None if it is not finished, or if the file is missing."""
+    if (record := finished_record(work_dir)) is None:
+        return None
+    marker = Path(work_dir, FINISHED_FILE)
+    if (named := file_beside(marker, record.get('checkpoint'))) is None:
+        raise CheckpointError(f'{marker}: is not a {_WHAT} (it names no checkpoint); {_REMEDY}')
+    return existing_file(named)

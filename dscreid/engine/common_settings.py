@@ -75,15 +75,6 @@ def without_common_settings(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def drop_unused_common_settings(config: dict[str, Any]) -> None:
-    """Remove, in place, the common settings that no part uses, such as those of replaced parts."""
-    used = without_common_settings(config)
-    for key in COMMON_SETTINGS:
-        config.pop(key, None)
-        if key in used:
-            config[key] = used[key]
-
-
 def common_value(config: Mapping[str, Any], setting: str) -> tuple[bool, Any]:
     """Return whether a config defines a common setting, and its value."""
     key, _, part = setting.partition('.')
@@ -93,16 +84,17 @@ def common_value(config: Mapping[str, Any], setting: str) -> tuple[bool, Any]:
     return node is not None, node
 
 
+def walk(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield a config or a part of it, and everything that it contains, parents first, each with its dotted key."""
+    yield place, node
+    is_list = isinstance(node, (list, tuple))
+    children = node.items() if isinstance(node, Mapping) else enumerate(node) if is_list else ()
+    for key, child in children:
+        yield from walk(child, f'{place}.{key}' if place else str(key))
+
+
 def _parts(node: Any, place: str = '') -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the dotted key and the dict of each part at any depth, outer ones first."""
-    if isinstance(node, dict):
-        if 'type' in node:
-            yield place, node
-        pairs = list(node.items())
-    else:
-        pairs = list(enumerate(node)) if isinstance(node, (list, tuple)) else []
-    for key, value in pairs:
-        yield from _parts(value, f'{place}.{key}')
+    return ((key, part) for key, part in walk(node, place) if isinstance(part, dict) and 'type' in part)
 
 
 def _class_of(part: Mapping[str, Any], known: Mapping[str, Any]) -> type | None:

@@ -4,6 +4,8 @@ import logging
 
 from mmengine.logging import MMLogger
 
+from dscreid.utils.shipped import DIRECTION
+
 #: Prefixes of MMEngine messages that go to the log file only: dumps of hundreds of lines, a line repeated every
 #: epoch, and MMEngine's warnings about its own code.
 LOG_FILE_ONLY = (
@@ -13,6 +15,7 @@ LOG_FILE_ONLY = (
     'Distributed training is not used',
     'Exp name: ',
     'Saving checkpoint at ',
+    f'Using env variable `{DIRECTION}` ',
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
 )

@@ -1,7 +1,7 @@
-"""Extract the features of all tracklets of a data loader, and recalibrate the necks with them."""
+"""Extract the features of all tracklets, recalibrate the necks with them, and describe ClusterHook's loader."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -9,11 +9,15 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from dscreid.datasets import TrackletDataset
 from dscreid.distributed import gather_objects
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.models.reid import BaseReID
-from dscreid.structures import TrackletFeatures
+from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.progress import track
+
+#: Tracklets per batch, the "clustering batch" of the paper.
+BATCH_SIZE = 128
 
 
 @torch.no_grad()
@@ -22,13 +26,8 @@ def extract_features(
 ) -> TrackletFeatures:
     """Extract the static and dynamic features of each tracklet once; the model's mode is restored.
 
-    Each rank extracts its share (see ``SequentialSampler``); all ranks return all rows.
-
-    Args:
-        model: A re-ID model, unwrapped.
-        dataloader: Loader over the dataset with the evaluation pipeline.
-        encode: Maps inputs (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N features.
-        description: Text next to the progress bar.
+    Each rank extracts its share (see ``SequentialSampler``); all ranks return all rows. ``encode`` maps inputs
+    (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N features.
 
     Returns:
         Float32 features (N, D) on the model's device; row i belongs to tracklet i of the dataset.
@@ -80,8 +79,19 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
     return features
 
 
+def check_both_modalities(dataset: TrackletDataset) -> None:
+    """Raise a DatasetError if a training split lacks the tracklets of a modality."""
+    visible, infrared = (len(dataset.indices(modality)) for modality in Modality)
+    if not visible or not infrared:
+        raise DatasetError(
+            f'{dataset.root}: split {dataset.split!r} has {visible:,} visible and {infrared:,} infrared tracklets, but '
+            f'adaptation needs both modalities; check the index files, min_seq_len={dataset.min_seq_len}, '
+            f'modality={dataset.modality and dataset.modality.value!r} and on_bad_frame (skip_tracklet left out '
+            f'{dataset.num_skipped_tracklets:,})'
+        )
+
+
 def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tensor:
-    """Collect the rows of all ranks in dataset order, on the CPU."""
     gathered = gather_objects((indices, torch.cat(rows).cpu() if rows else torch.empty(0)))
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
     if sorted(all_indices) != list(range(num_rows)):
@@ -91,3 +101,29 @@ def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tenso
         )
     all_rows = torch.cat([rank_rows for _, rank_rows in gathered if len(rank_rows)])
     return all_rows[torch.as_tensor(all_indices).argsort()]
+
+
+def cluster_hook_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the settings of a config's ``ClusterHook`` in the config itself, not a copy; None if it has none."""
+    hooks = [*(config.get('default_hooks') or {}).values(), *(config.get('custom_hooks') or [])]
+    return next((hook for hook in hooks if hook and hook.get('type') == 'ClusterHook'), None)
+
+
+def extraction_loader(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the settings of the loader that a config's ``ClusterHook`` makes; None if it labels no training split.
+
+    It reads the tracklets of ``train_dataloader`` in order, with the hook's pipeline.
+    """
+    hook, train = cluster_hook_of(config), config.get('train_dataloader')
+    if hook is None or train is None:
+        return None
+    workers = hook.get('num_workers')
+    workers = (train.get('num_workers') if workers is None else workers) or 0
+    shared = ('pin_memory', 'persistent_workers', 'prefetch_factor') if workers else ('pin_memory',)
+    return {
+        'batch_size': hook.get('batch_size', BATCH_SIZE),
+        'num_workers': workers,
+        **{key: train[key] for key in shared if key in train},
+        'sampler': {'type': 'SequentialSampler'},
+        'dataset': {**train['dataset'], 'pipeline': hook['pipeline']},
+    }

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,16 @@ import torch
 
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import load_weights, meta_of
+from dscreid.utils.config_difference import setting_differences
 
 #: Keys of a checkpoint's ``meta``: the settings that affect what is learned, as JSON, and the source weights.
 SETTINGS_KEY, SOURCE_KEY = 'settings', 'source'
 EPOCHS = 'train_cfg.max_epochs'
-#: May change, so that a run stopped by an unreadable frame can resume. ``check_same_data`` detects left out tracklets.
-_TOLERANCE = re.compile(r'(.*\.)?on_bad_frame')
+#: May change: how kernels compute, and the policy, so that a run stopped by an unreadable frame can resume.
+#: ``check_same_data`` detects left out tracklets.
+_TOLERANCE = re.compile(r'randomness\.deterministic|(.*\.)?on_bad_frame')
 #: May also change together with the number of epochs: the ends of schedules.
 _SCHEDULE = re.compile(rf'{re.escape(EPOCHS)}|param_scheduler(\.\d+)?\.(end|T_max)|{_TOLERANCE.pattern}')
-_MISSING = '(not set)'
 _SHOWN, _LONGEST = 6, 40
 #: Advice, for error messages, on how to run with other settings.
 ANOTHER_RUN = (
@@ -53,8 +54,10 @@ def check_same_run(
         CheckpointError: If settings or source weights differ, or fewer epochs are requested than were trained.
     """
     meta = meta_of(content)
-    if differences := _differences_beyond_epochs(meta, settings):
-        shown = [f'{key}: {_short(old)} -> {_short(new)}' for key, (old, new) in differences.items()]
+    changed = changed_settings(meta, settings)
+    may_change = _SCHEDULE if EPOCHS in changed else _TOLERANCE
+    if differences := sorted(key for key in changed if not may_change.fullmatch(key)):
+        shown = [f'{key}: {" -> ".join(map(_short, changed[key]))}' for key in differences]
         more = [f'and {len(shown) - _SHOWN} more'] if len(shown) > _SHOWN else []
         raise CheckpointError(
             f'{path}: cannot be resumed with other settings ({", ".join(shown[:_SHOWN] + more)}); use the settings of '
@@ -63,8 +66,7 @@ def check_same_run(
     trained, asked = meta.get('epoch'), (settings.get('train_cfg') or {}).get('max_epochs')
     if isinstance(trained, int) and isinstance(asked, int) and asked < trained:
         raise CheckpointError(
-            f'{path}: was trained for {trained} epochs, but {EPOCHS}={asked} asks for fewer; ask for at least '
-            f'{trained}, or choose another --work-dir'
+            f'{path}: was trained for {trained} epochs, but {EPOCHS}={asked} asks for fewer; ask for at least {trained}'
         )
     began = meta.get(SOURCE_KEY)
     if source is not None and isinstance(began, str) and weights_fingerprint(source) != began:
@@ -85,33 +87,15 @@ def check_same_data(path: Path, content: Mapping[str, Any], dataset: Any) -> Non
         )
 
 
-def other_epochs(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
-    """Return whether the settings request a different number of epochs than the recorded ones."""
-    return EPOCHS in dict(setting_differences(recorded, json.loads(settings_text(settings))))
-
-
-def _differences_beyond_epochs(meta: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Map the key of each setting that must not change but did to both values; empty if ``meta`` records none."""
-    if (recorded := recorded_settings(meta)) is None:
-        return {}
-    found = dict(setting_differences(recorded, json.loads(settings_text(settings))))
-    may_change = _SCHEDULE if EPOCHS in found else _TOLERANCE
-    return {key: pair for key, pair in found.items() if not may_change.fullmatch(key)}
-
-
-def setting_differences(old: Any, new: Any, place: str = '') -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yield the dotted key below ``place``, the old and the new value of each setting that differs."""
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        old, new = ({str(number): value for number, value in enumerate(values)} for values in (old, new))
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            inside = f'{place}.{key}' if place else key
-            yield from setting_differences(old.get(key, _MISSING), new.get(key, _MISSING), inside)
-    elif place.endswith('.pretrained') and isinstance(old, str) and isinstance(new, str):
-        if Path(old).name != Path(new).name:  # the file may lie elsewhere on another machine
-            yield place, (old, new)
-    elif old != new or isinstance(old, bool) is not isinstance(new, bool):
-        yield place, (old, new)
+def changed_settings(meta: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, list]:
+    """Map the key of each setting that differs from the recorded ones to both values; empty if none are recorded."""
+    found = setting_differences(recorded_settings(meta) or settings, json.loads(settings_text(settings)))
+    # files of pretrained weights may be elsewhere on another machine
+    return {
+        key: pair
+        for key, pair in found.items()
+        if not (key.endswith('.pretrained') and len({Path(str(value)).name for value in pair}) == 1)
+    }
 
 
 def weights_fingerprint(path: str | Path) -> str:

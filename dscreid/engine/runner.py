@@ -81,9 +81,9 @@ class ReIDRunner(Runner):
         """Build a data loader; a sampler that plans its batches gives their size, instead of ``batch_size``."""
         if isinstance(dataloader, dict) and (planned := planned_batch_size(dataloader.get('sampler'))) is not None:
             if 'batch_size' in dataloader:
+                kind = dataloader['sampler']['type']
                 raise ConfigError(
-                    f'batch_size={dataloader["batch_size"]} with {dataloader["sampler"]["type"]}, which plans the '
-                    'batches; delete batch_size and set the numbers of the sampler'
+                    f'batch_size={dataloader["batch_size"]} with {kind}, which plans the batches; delete it'
                 )
             dataloader = {**dataloader, 'batch_size': planned}
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)

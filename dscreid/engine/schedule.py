@@ -34,12 +34,10 @@ def turn_at(epoch: int, begins: Sequence[int], cycles: Sequence[Sequence[Value]]
 
 def why_not_recomputable(schedulers: Any, saved: Any) -> str | None:
     """Explain why a run's schedulers, built, cannot replace a checkpoint's states; None if they can or are the same."""
-    if not _differ(schedulers, saved):
+    followers = [type(own).__name__ for own in schedulers or () if _follows_metrics(own)]
+    if not followers or not _differ(schedulers, saved):
         return None
-    if isinstance(schedulers, Mapping):
-        return 'schedules of several optimizers'
-    followers = [type(own).__name__ for own in schedulers if _follows_metrics(own)]
-    return f'{followers[0]}, which follows the metrics of past epochs,' if followers else None
+    return f'{followers[0]}, which follows the metrics of past epochs,'
 
 
 def recompute_schedules(runner: Runner, content: dict[str, Any]) -> None:
@@ -80,13 +78,9 @@ def _replay(schedulers: Sequence[_ParamScheduler], saved: Sequence[Mapping], epo
 
 def _differ(schedulers: Any, saved: Any) -> bool:
     """Return whether the schedules differ in shape, for example in their end, from the saved ones."""
-    if not schedulers or not saved:
-        return False
-    if isinstance(schedulers, Mapping):
-        return any(_differ(own, saved[name]) for name, own in schedulers.items())
     return any(
         own.state_dict()[name] != state.get(name)
-        for own, state in zip(schedulers, saved, strict=True)
+        for own, state in zip(schedulers or (), saved or (), strict=False)
         for name in (('begin', 'end') if _follows_metrics(own) else own.state_dict().keys() - _PROGRESS)
     )
 

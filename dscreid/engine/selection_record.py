@@ -1,6 +1,5 @@
 """Label-free criteria of a run's checkpoints: ``criteria.json`` in its work directory."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -8,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dscreid.errors import CheckpointError
-from dscreid.utils.files import replacing
-from dscreid.utils.records import is_number, read_json_object
+from dscreid.utils.records import is_number, read_json_object, write_json
 
 RECORD_FILE = 'criteria.json'
 RULES = ('greater', 'less')
@@ -40,10 +38,7 @@ class SelectionRecord:
 
     def write(self, work_dir: str | Path) -> None:
         """Write the record to a run's folder atomically."""
-        content = asdict(self)
-        with replacing(Path(work_dir, RECORD_FILE)) as temporary:
-            text = json.dumps({'kept': content['kept'], 'epochs': content['epochs']}, indent=2)
-            temporary.write_text(f'{text}\n', encoding='utf-8')
+        write_json(Path(work_dir, RECORD_FILE), {'kept': self.kept and asdict(self.kept), 'epochs': self.epochs})
 
 
 def criterion_name(criterion: str | Mapping[str, Any] | None) -> str | None:
@@ -76,10 +71,9 @@ def _check(epochs: Mapping[int, Mapping[str, float]], kept: KeptCheckpoint | Non
     numbers = [value for values in epochs.values() for value in values.values()]
     if kept is not None:
         numbers.append(kept.value)
-        if type(kept.epoch) is not int or kept.rule not in RULES or not isinstance(kept.criterion, str):
-            raise TypeError('the kept checkpoint has no epoch, rule and criterion')
+        valid = type(kept.epoch) is int and kept.rule in RULES and isinstance(kept.criterion, str)
         # this file is removed when another checkpoint is chosen, so the name must not refer to any other file
-        if kept.checkpoint != checkpoint_name(kept.criterion, kept.epoch):
+        if not valid or kept.checkpoint != checkpoint_name(kept.criterion, kept.epoch):
             raise TypeError('the kept checkpoint does not have the name of its criterion and epoch')
     if not all(map(is_number, numbers)):
         raise TypeError('a criterion is not a number')

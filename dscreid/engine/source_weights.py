@@ -14,7 +14,6 @@ from dscreid.utils.checkpoint import (
     load_checkpoint,
     load_model_weights,
     load_weights,
-    meta_of,
 )
 
 #: Classifiers are specific to the identities they were trained on, so they are not loaded.
@@ -29,12 +28,9 @@ def unwrap_model(model: nn.Module) -> Any:
 
 
 def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool = False) -> None:
-    """Load a checkpoint's encoder and necks strictly; classifiers stay unchanged.
+    """Load the encoder and necks of a checkpoint of either stage, or a converted one; classifiers stay unchanged.
 
-    Args:
-        model: The model to adapt or to test, unwrapped.
-        checkpoint: A checkpoint of ``SourceReID`` or ``AdaptiveReID``, or a converted published one.
-        partial: Load the weights that fit from a checkpoint of another architecture, and list the others in a warning.
+    With ``partial``, only the weights that fit are loaded, and a warning lists the others. ``model`` is unwrapped.
 
     Raises:
         CheckpointError: If the file is missing, unsafe, of another architecture, or holds NaN or infinite values.
@@ -48,18 +44,12 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
         )
 
 
-def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> dict:
-    """Check that an unwrapped model can resume from a checkpoint with a seed, and return the checkpoint's content."""
+def check_resumable(model: nn.Module, checkpoint: str | Path) -> dict:
+    """Check that an unwrapped model can resume from a checkpoint, and return the checkpoint's content."""
     content = load_checkpoint(checkpoint)
     if differences := list_setting_differences(model, content) + list_differences(model, load_weights(checkpoint)):
         raise CheckpointError(
             f'{checkpoint}: cannot be resumed, it does not fit {type(model).__name__} ({in_words(differences)}); '
             'use the config with which the run was started, or another --work-dir'
-        )
-    began_with = meta_of(content).get('seed')
-    if seed is not None and isinstance(began_with, int) and seed != began_with:
-        raise CheckpointError(
-            f'{checkpoint}: cannot be resumed with seed {seed}, because the run started with seed {began_with}; use '
-            'that one, or choose another --work-dir'
         )
     return content

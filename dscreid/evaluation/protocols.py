@@ -9,7 +9,7 @@ import numpy as np
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.registry import PROTOCOLS
 from dscreid.structures import Modality
-from dscreid.utils.signatures import closest
+from dscreid.utils.build_errors import closest
 
 CROSS_MODAL = ('rgb2ir', 'ir2rgb')
 # Batch size of VLD's ConsistentModalitySampler; the published figures lack its incomplete last visible batch.

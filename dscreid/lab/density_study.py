@@ -13,8 +13,7 @@ from mmengine.registry import init_default_scope
 
 from dscreid.apis.config import config_name, fit_to_machine, load_config, require_keys
 from dscreid.apis.inference import init_model
-from dscreid.engine.extraction import extract_features, recalibrated_features
-from dscreid.engine.extraction_loader import cluster_hook_of, extraction_loader
+from dscreid.engine.extraction import cluster_hook_of, extract_features, extraction_loader, recalibrated_features
 from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets

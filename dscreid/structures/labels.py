@@ -1,15 +1,12 @@
 """Pseudo labels of both modalities, with additional data of individual methods, from the labeler to the memories."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from dscreid.structures.tracklet import Modality
-
-Part = TypeVar('Part')
 
 
 class _Labels:
@@ -45,7 +42,7 @@ class SoftTargets:
     def __post_init__(self) -> None:
         if self.probabilities.shape[0] != len(self.weights):
             raise ValueError(
-                f'{self.probabilities.shape[0]} soft targets but {len(self.weights)} weights: one each per tracklet'
+                f'{self.probabilities.shape[0]} soft targets, {len(self.weights)} weights: one each per tracklet'
             )
 
     def dense_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,47 +120,42 @@ class PseudoLabels(_Labels):
             raise ValueError('cross labels and matches relate two numberings, but the labels are shared')
         if self.soft is not None and self.groups is not None:
             raise ValueError('labels cannot have both soft targets and groups')
-        known = {m: np.unique(self.of(m)[self.of(m) >= 0]) for m in Modality}
+        own = {m: self.of(m) for m in Modality}
+        known = {m: np.unique(labels[labels >= 0]) for m, labels in own.items()}
         if self.shared:
-            known = dict.fromkeys(known, np.unique(np.concatenate(list(known.values()))))
-        self._check_centers(known)
-        rgb, ir = (_positions(self.of(m), known[m], f'{m.value} labels') for m in Modality)
+            known = dict.fromkeys(known, np.union1d(*known.values()))
+        if self.center_modality is not None:
+            modality = Modality(self.center_modality)
+            lost = np.setdiff1d(known[modality], own[modality])
+            if not self.shared or len(lost):
+                raise ValueError(
+                    f'center_modality={modality.value} needs shared labels with such members; clusters without: '
+                    f'{lost[:5].tolist()}'
+                )
+        rgb, ir = (_positions(own[m], known[m], f'{m.value} labels') for m in Modality)
         return replace(
             self,
             rgb=rgb,
             ir=ir,
-            cross=self._numbered_cross(known),
+            cross=self.cross and self._numbered_cross({m: known[m.other] for m in Modality}),
             matches=None if self.matches is None else _numbered_matches(self.matches, known),
             soft=self._numbered_soft(self.soft, known),
-            groups=_each(self.groups, lambda groups, m: _numbered_groups(groups, known[m], m.value)),
+            groups=self.groups and {m: _numbered_groups(self.groups[m], known[m], m.value) for m in Modality},
         )
 
-    def _check_centers(self, known: Mapping[Modality, np.ndarray]) -> None:
-        if self.center_modality is None:
-            return
-        modality = Modality(self.center_modality)
-        lost = np.setdiff1d(known[modality], self.of(modality))
-        if not self.shared or len(lost):
-            raise ValueError(
-                f'center_modality={modality.value} needs shared labels with such members; clusters without: '
-                f'{lost[:5].tolist()}'
-            )
-
-    def _numbered_cross(self, known: Mapping[Modality, np.ndarray]) -> CrossLabels | None:
+    def _numbered_cross(self, others: Mapping[Modality, np.ndarray]) -> CrossLabels:
         cross = self.cross
-        if cross is None:
-            return None
+        assert cross is not None
         for m in Modality:
             if len(cross.of(m)) != len(self.of(m)):
                 raise ValueError(f'{len(cross.of(m))} {m.value} cross labels for {len(self.of(m))} tracklets')
-        others = {m: known[m.other] for m in Modality}
         rgb, ir = (_positions(cross.of(m), others[m], f'{m.value} cross labels') for m in Modality)
         return CrossLabels(rgb, ir, self._numbered_soft(cross.soft, others))
 
     def _numbered_soft(
         self, soft: Mapping[Modality, SoftTargets] | None, known: Mapping[Modality, np.ndarray]
-    ) -> dict[Modality, SoftTargets] | None:
-        return _each(soft, lambda targets, m: _numbered_targets(targets, known[m], len(self.of(m)), m.value))
+    ) -> Mapping[Modality, SoftTargets] | None:
+        return soft and {m: _numbered_targets(soft[m], known[m], len(self.of(m)), m.value) for m in Modality}
 
     def summary(self) -> str:
         """Summarize clusters, median size and labeled share of both modalities in one line for the log."""
@@ -174,10 +166,6 @@ class PseudoLabels(_Labels):
             share = f'{self.labelled_share(modality):.1%} of {len(self.of(modality))} tracklets labeled'
             parts.append(f'{modality.value} {len(sizes)} clusters{median}, {share}')
         return '; '.join([*parts, 'one shared numbering' if self.shared else 'separate numberings'])
-
-
-def _each(parts: Mapping[Modality, Part] | None, renumber: Callable[[Part, Modality], Part]) -> dict | None:
-    return None if parts is None else {m: renumber(parts[m], m) for m in Modality}
 
 
 def _positions(values: np.ndarray, known: np.ndarray, what: str) -> np.ndarray:
@@ -192,15 +180,13 @@ def _positions(values: np.ndarray, known: np.ndarray, what: str) -> np.ndarray:
 def _numbered_targets(soft: SoftTargets, known: np.ndarray, num_tracklets: int, name: str) -> SoftTargets:
     targets = csr_array(soft.probabilities)
     if targets.shape[0] != num_tracklets or targets.shape[1] <= known[-1]:
-        raise ValueError(
-            f'{name} soft targets are {targets.shape}, but there are {num_tracklets} tracklets with clusters up to '
-            f'{known[-1]}'
-        )
+        counts = f'{num_tracklets} tracklets with clusters up to {known[-1]}'
+        raise ValueError(f'{name} soft targets are {targets.shape}, but there are {counts}')
     if targets.shape[1] > len(known):
-        kept = targets[:, known]
+        kept = csr_array(targets[:, known])
         if kept.count_nonzero() < targets.count_nonzero():
             raise ValueError(f'{name} soft targets give a share to clusters without members')
-        targets = csr_array(kept)
+        targets = kept
     return SoftTargets(targets.astype(np.float32), np.asarray(soft.weights, np.float32))
 
 

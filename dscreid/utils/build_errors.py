@@ -1,72 +1,65 @@
-"""Report invalid constructor calls from a config as one sentence instead of a traceback."""
+"""Errors of code that runs with a config's values as one sentence, and the names that it could have used."""
 
+import difflib
+import inspect
 import re
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from types import FrameType
+from pathlib import Path
+from typing import Any
 
-from dscreid.errors import ConfigError
-from dscreid.utils.signatures import accepted_arguments, closest
+from dscreid.errors import ConfigError, DscreidError
 
-_UNKNOWN = re.compile(r"(\w[\w.]*?)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
-#: Other messages of Python and MMEngine, and what to say instead.
-_EXPLAINED = {
-    r'(\w[\w.]*?)(?:\.__init__)?\(\) missing \d+ required [\w -]*arguments?: (.+)':
-    r'\1 needs \2; add it to the config',
-    r'`cfg` or `default_args` must contain the key "type", but got ([^\n]+)':
-    r'\1 has no type, and the config has no such part to change; add type=',
-    r'(\w[\w.]*) is not in the \w+::([\w ]+) registry': r"type '\1' is not a registered \2; correct its name",
-}  # fmt: skip
-#: Errors raised by constructors for values they cannot use.
-_ERRORS = (
-    TypeError, ValueError, LookupError, AttributeError, AssertionError, RuntimeError, ArithmeticError, ImportError,
-)  # fmt: skip
-#: Packages whose constructors receive only values from a config: if they refuse one, the config is wrong.
-_LIBRARIES = ('torch', 'mmengine', 'numpy')
+_UNKNOWN = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
+_KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 @contextmanager
 def config_errors(place: str) -> Iterator[None]:
-    """Convert constructor errors caused by wrong keys, types and values of a config to ``ConfigError``.
+    """Convert errors to a ``ConfigError`` that names the class that was built, and the failing line.
 
-    ``apis.config_check`` finds most of these mistakes earlier. Wrap only the building code, because the same errors
-    elsewhere are bugs. ``place`` says what is built, for example the config's name.
+    ``apis.config_check`` finds misspelled names earlier. Wrap only code that a wrong config can break, because a bug
+    elsewhere should keep its traceback. ``place`` says what is done, for example the config's name.
     """
     try:
         yield
-    except _ERRORS as error:
-        text = str(error.args[0]) if error.args else ''
+    except (DscreidError, OSError, MemoryError):
+        raise
+    except Exception as error:
         frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-        reason = ' '.join(text.split()) or type(error).__name__
-        explanation = _explain(text, frames[-1])
-        if explanation is None and (owner := _constructed(frames)) is not None:
-            explanation = f'{owner.__name__} cannot be made of its values in the config: {reason}'
-        package = str(frames[-1].f_globals.get('__name__', '')).split('.')[0]
-        if explanation is None and text and package in _LIBRARIES:
-            explanation = f'{reason}; correct the value in the config'
-        if explanation is None:
-            raise
-        raise ConfigError(f'{place}: {explanation}') from error
+        built = ''
+        for caller, frame in pairwise(frames):
+            if caller.f_code.co_name == 'build_from_cfg' and frame.f_code.co_name == '__init__':
+                built = f'{type(frame.f_locals.get("self")).__name__} cannot be made of its values in the config: '
+        reason = ' '.join(str(error.args[0] if error.args else '').split()) or 'no message'
+        if unknown := _UNKNOWN.search(reason):
+            near = [*frames[-1].f_locals.values(), *frames[-1].f_globals.values()]
+            called = (value for value in near if callable(value) and getattr(value, '__name__', '') == unknown[1])
+            accepted = next((accepted_arguments(value) for value in called), None)
+            reason = f"{unknown[1]} has no argument '{unknown[2]}'{closest(unknown[2], accepted or [])}"
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f'{Path(last.filename).name}:{last.lineno}'
+        raise ConfigError(f'{place}: {built}{type(error).__name__}: {reason} ({where})') from error
 
 
-def _explain(text: str, frame: FrameType) -> str | None:
-    if match := _UNKNOWN.match(text):
-        # suggest an argument if the frame shows what was called
-        known = [*frame.f_locals.values(), *frame.f_globals.values()]
-        called = (v for v in known if callable(v) and getattr(v, '__name__', '') == match[1].split('.')[0])
-        accepted = next(map(accepted_arguments, called), None)
-        hint = closest(match[2], accepted or []).removesuffix('?')
-        return f"{match[1]} has no argument '{match[2]}'{hint}; remove it from the config or correct its name"
-    matches = ((re.match(pattern, text), template) for pattern, template in _EXPLAINED.items())
-    return next((match.expand(template) for match, template in matches if match), None)
+def closest(word: str, names: Iterable[str]) -> str:
+    """Return a hint such as ``; did you mean 'eps'?``, or an empty string if no name is similar."""
+    near = difflib.get_close_matches(word, list(names), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ''
 
 
-def _constructed(frames: Sequence[FrameType]) -> type | None:
-    """Find the class whose constructor raised the error, if a registry called it with a config's values."""
-    owner = None
-    for caller, frame in pairwise(frames):
-        if caller.f_code.co_name == 'build_from_cfg' and frame.f_code.co_name == '__init__':
-            owner = type(frame.f_locals.get('self'))
-    return owner
+def accepted_arguments(component: Any) -> list[str] | None:
+    """List the keyword arguments of a function, or of a class and its bases; None if it accepts any."""
+    layers = [component]
+    if inspect.isclass(component):
+        # without object, whose constructor takes nothing
+        layers = [vars(owner)['__init__'] for owner in component.__mro__[:-1] if '__init__' in vars(owner)]
+    names: list[str] = []
+    for layer in layers:
+        parameters = inspect.signature(layer).parameters.values()
+        names += [p.name for p in parameters if p.kind in _KEYWORDS and p.name not in ('self', *names)]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return names
+    return None if layers else []

@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
+from dscreid.utils import config_difference
 from dscreid.utils.files import existing_file
-from dscreid.utils.safe_globals import mmengine_globals_allowed
+from dscreid.utils.safe_globals import allow_mmengine_globals
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
 
 #: Key of a checkpoint's ``meta`` that contains the settings of its model (``architecture`` of the model).
@@ -62,10 +63,8 @@ def load_checkpoint(path: str | Path) -> dict:
         _check_archive(path)
         if is_torchscript(path):
             return read_torchscript(path)
-        with mmengine_globals_allowed():
-            content = torch.load(path, map_location='cpu', weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _refused(path, error) from error
+        allow_mmengine_globals()
+        content = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # damaged archives may raise any exception
         raise damaged_file(path, error) from error
     if not isinstance(content, Mapping):
@@ -120,22 +119,11 @@ def load_model_weights(
         weights = _fitting(model, path, weights, differences)
     elif differences:
         raise CheckpointError(
-            f'{path}: does not fit {type(model).__name__} ({in_words(differences)}); {_remedy(model, weights)}'
+            f'{path}: does not fit {type(model).__name__} ({in_words(differences)}); use the config with which it was '
+            'trained, also with its num_frames, or weights of this one.'
         )
     _check_activation(model, path, meta_of(content))
     model.load_state_dict(weights, strict=False)
-
-
-def _remedy(model: nn.Module, weights: Mapping[str, Tensor]) -> str:
-    """Tell how to make weights fit a model; a different number of frames is named."""
-    for name, own in model.state_dict().items():
-        if name.endswith('prompt_embedding') and name in weights and len(weights[name]) != len(own):
-            theirs, ours = len(weights[name]), len(own)
-            return (
-                f'the weights were trained with num_frames={theirs}, but the config sets num_frames={ours}: '
-                f'set num_frames={theirs}, or use source weights with num_frames={ours}'
-            )
-    return 'use the config with which it was trained.'
 
 
 def list_differences(model: nn.Module, weights: Mapping[str, Tensor], allow_missing: Sequence[str] = ()) -> list[str]:
@@ -152,7 +140,6 @@ def list_differences(model: nn.Module, weights: Mapping[str, Tensor], allow_miss
 
 
 def _misfit(name: str, value: Tensor, own: Tensor) -> str:
-    """Say why a value does not fit the model's own weight; empty if it does."""
     if value.shape != own.shape:
         return f'{name} has shape {tuple(value.shape)}, not {tuple(own.shape)}'
     if value.is_floating_point() != own.is_floating_point():
@@ -172,11 +159,10 @@ def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
 
 def setting_differences(saved: Mapping, own: Mapping) -> list[str]:
     """List the settings, by dotted name, that differ between two encoders (see ``architecture_of``)."""
-    pairs = {name: (saved.get(name, 'unset'), own.get(name, 'unset')) for name in {**own, **saved}}
     return [
         f'{_short(name)} is {_short(theirs)}, not {ours}'
-        for name, (theirs, ours) in pairs.items()
-        if not str(name).endswith(_SPEED_ONLY) and not _equal(theirs, ours)
+        for name, (theirs, ours) in config_difference.setting_differences(saved, own).items()
+        if not name.endswith(_SPEED_ONLY)
     ]
 
 
@@ -184,13 +170,6 @@ def in_words(items: Sequence[str]) -> str:
     """Join the first ten items, and the number of the others, on one line."""
     shown = ', '.join(' '.join(item.split()) for item in items[:_SHOWN])
     return shown if len(items) <= _SHOWN else f'{shown} and {len(items) - _SHOWN} more'
-
-
-def _equal(saved: object, own: object) -> bool:
-    try:
-        return bool(saved == own)
-    except (RuntimeError, ValueError, TypeError):  # a tensor, which is not a valid setting
-        return False
 
 
 def _short(value: object) -> str:
@@ -207,7 +186,7 @@ def _fitting(
     }
     if not fitting:
         raise CheckpointError(
-            f'{path}: no weight at all fits {name} ({in_words(differences)}); use the config with which it was trained.'
+            f'{path}: no weight at all fits {name} ({in_words(differences)}); use the config of its training.'
         )
     text = f'{path}: loaded in part, {len(fitting)} of {len(expected)} weights of {name}; differences: '
     print_log(text + ', '.join(differences), logger='current', level=logging.WARNING)
@@ -215,9 +194,14 @@ def _fitting(
 
 
 def damaged_file(path: Path, error: Exception) -> CheckpointError:
-    """Create the one-line error for a file that cannot be read."""
+    """Create the one-line error for a file that cannot be read, or whose pickle refers to code."""
     reason = ' '.join((str(error) or type(error).__name__).split()).rstrip('.')
     if isinstance(error, pickle.UnpicklingError):  # torch's message suggests loading unsafely
+        if found := re.search(r'GLOBAL ([\w.]+)|refers? to ([^\n]+)', str(error)):
+            return CheckpointError(
+                f'{path}: refused, because it refers to {(found[1] or found[2]).rstrip(".")} and could run code; use a '
+                'file that contains only tensors, for example .safetensors.'
+            )
         reason = 'neither weights of PyTorch nor .safetensors'
     return CheckpointError(f'{path}: is not a readable weights file ({reason[:200]}); download or write it again.')
 
@@ -229,7 +213,6 @@ def _existing(path: str | Path) -> Path:
 
 
 def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
-    """Find the weights in a checkpoint's content."""
     nested = (content.get(key) for key in ('state_dict', 'model'))
     content = dict(next((value for value in nested if isinstance(value, Mapping)), content))
     if not content:
@@ -239,24 +222,17 @@ def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
         raise CheckpointError(
             f'{path}: expected weights by name, found entries that are no tensors: {in_words(wrong)}.'
         )
-    if unusable := [f'{name} ({fault})' for name, value in content.items() if (fault := _fault(value))]:
-        raise CheckpointError(f'{path}: holds tensors without usable values: {in_words(unusable)}.')
+    if unusable := [name for name, value in content.items() if not _is_usable(value)]:
+        raise CheckpointError(f'{path}: holds tensors that are sparse, quantized or empty: {in_words(unusable)}.')
     if all(name.startswith('module.') for name in content):
         content = {name.removeprefix('module.'): value for name, value in content.items()}
     return content
 
 
-def _fault(value: Tensor) -> str | None:
-    """Explain why a tensor cannot be copied into a weight, or return None if it can."""
-    if value.is_meta:
-        return 'on the meta device, which holds no values'
-    if value.layout is not torch.strided:
-        return 'sparse'
-    if value.is_quantized:
-        return 'quantized'
-    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
-        return 'an expanded view that claims more values than the file holds'
-    return None
+def _is_usable(value: Tensor) -> bool:
+    """Check if a tensor can be copied into a weight: a plain one whose values are all in the file."""
+    plain = not value.is_meta and value.layout is torch.strided and not value.is_quantized
+    return plain and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _check_archive(path: Path) -> None:
@@ -271,27 +247,10 @@ def _check_archive(path: Path) -> None:
 
 def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None:
     """Refuse a tower trained with another activation (``meta['tower']``), which shapes cannot show."""
-    trained = _activation(meta.get('tower'))
-    for module in model.modules():
-        activation = _activation(getattr(module, 'settings', None))
-        if trained and activation and activation != trained:
+    found = [meta.get('tower'), *(getattr(module, 'settings', None) for module in model.modules())]
+    trained, *own = (part.get('activation') if isinstance(part, Mapping) else None for part in found)
+    for activation in filter(None, own if trained else ()):
+        if activation != trained:
             raise ConfigError(
-                f'{path}: its tower was trained with {trained}, but the config has {activation!r}; set '
-                f'activation={trained!r} in the tower.'
+                f'{path}: its tower was trained with {trained}, but the config has {activation!r}; change activation.'
             )
-
-
-def _activation(settings: object) -> object:
-    return settings.get('activation') if isinstance(settings, Mapping) else None
-
-
-def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
-    """Create the error for a refused pickle, which refers to code or is damaged."""
-    text = str(error)
-    found = re.search(r'GLOBAL ([\w.]+)', text) or re.search(r'refers? to ([^\n]+)', text)
-    if found is None:
-        return damaged_file(path, error)
-    return CheckpointError(
-        f'{path}: refused, because it refers to {found[1].rstrip(".")} and could run code; use a file that contains '
-        'only tensors, for example .safetensors.'
-    )

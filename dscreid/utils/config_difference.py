@@ -10,12 +10,17 @@ _ELSEWHERE = ('root', 'data_root')
 _ABSENT = 'absent'
 
 
+def setting_differences(reference: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, list]:
+    """Map each dotted key that differs to [value in the reference, value in the settings], ``'absent'`` if missing."""
+    theirs, ours = dict(_flat(reference)), dict(_flat(settings))
+    pairs = {key: [theirs.get(key, _ABSENT), ours.get(key, _ABSENT)] for key in dict.fromkeys([*theirs, *ours])}
+    return {key: [a, b] for key, (a, b) in pairs.items() if a != b or isinstance(a, bool) != isinstance(b, bool)}
+
+
 def config_difference(reference: Config, config: Config) -> dict[str, list]:
-    """Map each dotted key that differs to [value in the reference, value in the config], ``'absent'`` if missing."""
-    ours, theirs = dict(_flat(config.to_dict())), dict(_flat(reference.to_dict()))
-    keys = [key for key in dict.fromkeys([*theirs, *ours]) if key.rpartition('.')[2] not in _ELSEWHERE]
-    pairs = {key: [theirs.get(key, _ABSENT), ours.get(key, _ABSENT)] for key in keys}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+    """Return the ``setting_differences`` of two configs, except in where the data is."""
+    found = setting_differences(reference.to_dict(), config.to_dict())
+    return {key: pair for key, pair in found.items() if key.rpartition('.')[2] not in _ELSEWHERE}
 
 
 def effective_overrides(config: Config, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,7 +43,6 @@ def _flat(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Convert a value to JSON types."""
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):

@@ -137,9 +137,7 @@ def only_process_in(folder: str | Path) -> Iterator[None]:
         except (BlockingIOError, PermissionError) as error:  # POSIX allows both
             file.seek(0)
             holder = file.read(200)
-            raise BusyError(
-                f'{folder}: another run{holder} uses this folder; wait for it, end it, or {remedy}'
-            ) from error
+            raise BusyError(f'{folder}: another run{holder} uses this folder; end it, or {remedy}') from error
         file.truncate(0)
         file.write(f' (process {os.getpid()} on {socket.gethostname()}, since {time.strftime("%Y-%m-%d %H:%M:%S")})')
         file.flush()

@@ -38,22 +38,12 @@ def free_gpu_memory() -> int | None:
 def cgroup_headroom(membership: Path = Path('/proc/self/cgroup'), root: Path = Path('/sys/fs/cgroup')) -> int | None:
     """Return the bytes that the tightest memory control group of this process still allows; None without a limit.
 
-    Files that the kernel would drop under pressure do not count as used. Both versions of control groups are read, and
-    every group above the process's own. ``membership`` is the kernel's list of the process's groups.
+    Files that the kernel would drop under pressure do not count as used. All groups above the process's own are read;
+    a container sees its own group at the root. ``membership`` is the kernel's list of the process's groups.
     """
-    headrooms = []
-    for line in _lines(membership):
-        _, controllers, path = line.split(':', 2)
-        if controllers == '':
-            folder, names = root, ('memory.max', 'memory.current', 'inactive_file')
-        elif 'memory' in controllers.split(','):
-            folder = root / 'memory'
-            names = ('memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_inactive_file')
-        else:
-            continue
-        group = Path(path.lstrip('/'))
-        # the root too: a container sees its own group there, regardless of the path
-        headrooms += [_headroom(folder / part, *names) for part in (group, *group.parents)]
+    own = next((line.removeprefix('0::/') for line in _lines(membership) if line.startswith('0::/')), None)
+    groups = [] if own is None else [Path(own), *Path(own).parents]
+    headrooms = [_headroom(root / group) for group in groups]
     return min((value for value in headrooms if value is not None), default=None)
 
 
@@ -69,7 +59,6 @@ def can_hold_files(folder: str | Path) -> bool:
 
 
 def _existing(folder: str | Path) -> Path:
-    """Return the folder or its nearest existing parent."""
     folder = Path(folder).absolute()
     while not folder.exists():
         folder = folder.parent
@@ -77,21 +66,16 @@ def _existing(folder: str | Path) -> Path:
 
 
 def _lines(path: Path) -> list[str]:
-    """Read the lines of a kernel file; empty if it does not exist."""
     try:
         return path.read_text(encoding='ascii').splitlines()
     except OSError:
         return []
 
 
-def _headroom(folder: Path, limit_name: str, usage_name: str, cache_name: str) -> int | None:
+def _headroom(folder: Path) -> int | None:
     """Return limit minus usage of one group; None if it has no limit or no files."""
-    try:
-        limit = (folder / limit_name).read_text(encoding='utf-8').strip()
-        if limit == 'max':
-            return None
-        used = int((folder / usage_name).read_text(encoding='utf-8'))
-        facts = dict(line.split() for line in _lines(folder / 'memory.stat'))
-    except (OSError, ValueError):
+    limit, used = (_lines(folder / name) for name in ('memory.max', 'memory.current'))
+    if not (limit and used) or limit == ['max']:
         return None
-    return max(0, int(limit) - max(0, used - int(facts.get(cache_name, 0))))
+    facts = dict(line.split() for line in _lines(folder / 'memory.stat'))
+    return max(0, int(limit[0]) - max(0, int(used[0]) - int(facts.get('inactive_file', 0))))

@@ -1,4 +1,4 @@
-"""Reading of the small JSON files that runs write."""
+"""The small JSON files that runs write."""
 
 import json
 import math
@@ -6,18 +6,15 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from dscreid.errors import CheckpointError
+from dscreid.utils.files import replacing
 
 
 def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
     """Read a JSON object from a file; its values are not checked.
 
-    Args:
-        path: The file.
-        what: What it should contain, such as ``'record of a finished stage'``, for the message.
-        remedy: How to fix it, for the message.
-
     Raises:
-        CheckpointError: If the file cannot be read or does not contain a JSON object.
+        CheckpointError: If the file cannot be read or does not contain a JSON object. The message says ``what`` it
+            should contain, such as ``'record of a finished stage'``, and how to fix it.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -28,6 +25,12 @@ def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f'{path}: is not a {what} (no JSON object); {remedy}')
     return content
+
+
+def write_json(path: str | Path, content: dict[str, Any]) -> None:
+    """Write a JSON file atomically: a reader sees either the old or the new content."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
 
 def is_number(value: object) -> TypeGuard[float]:

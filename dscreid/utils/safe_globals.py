@@ -5,8 +5,6 @@ mmengine 0.10.7 pickles its message hub: ``HistoryBuffer`` objects with NumPy ar
 """
 
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -41,18 +39,6 @@ def mmengine_globals() -> list:
     ]
 
 
-@contextmanager
-def mmengine_globals_allowed() -> Iterator[None]:
-    """Allow the names within a block; unlike ``torch.serialization.safe_globals``, keep those allowed before."""
-    before = torch.serialization.get_safe_globals()
-    torch.serialization.add_safe_globals(mmengine_globals())
-    try:
-        yield
-    finally:
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(before)
-
-
 def allow_mmengine_globals() -> None:
-    """Let ``Runner.resume`` and ``Runner.load_checkpoint`` read MMEngine's checkpoints, for the whole process."""
+    """Let ``torch.load``, also in ``Runner.resume``, read MMEngine's checkpoints, for the whole process."""
     torch.serialization.add_safe_globals(mmengine_globals())

@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from dscreid.errors import ConfigError
+from dscreid.utils.build_errors import closest
 from dscreid.utils.files import existing_file
-from dscreid.utils.signatures import closest
 
 PACKAGE = Path(str(files('dscreid')))
 #: Prefix by which a config names a file in the package's weights folder.

@@ -89,7 +89,7 @@ def test_names_that_a_file_sets_and_does_not_read(write, text, unread):
 
 def test_only_the_line_about_the_direction_is_silenced(write, monkeypatch):
     logger, lines = MMLogger.get_current_instance(), []
-    handler = logging.Handler()
+    handler = logging.Handler(logging.INFO)
     handler.emit = lambda record: lines.append(record.getMessage())
     logger.addHandler(handler)
     try:
@@ -100,4 +100,3 @@ def test_only_the_line_about_the_direction_is_silenced(write, monkeypatch):
     finally:
         logger.removeHandler(handler)
     assert [line.startswith('Using env variable `OWN_LEVEL`') for line in lines] == [True]
-    assert logger.filters == []

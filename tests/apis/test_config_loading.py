@@ -58,9 +58,8 @@ optim_wrapper = dict(optimizer=dict(type=SGD, lr=numpy.float32(0.5), betas=(nump
     ("dict(a=[Own()])", r'model\.a\.0 is <.*which cannot be written to a config file'),
     ("dict(a=lambda: 1)", r'model\.a is <function .*which cannot be written to a config file'),
     ("dict(a={1, 2})", r'model\.a is \{1, 2\}, which cannot be written to a config file'),
-    ("dict(a=float('nan'))", r'model\.a is nan; give a finite number'),
-    ("dict(a=(1, -float('inf')))", r'model\.a\.1 is -inf; give a finite number'),
-    ("dict(a={\"it's\": 1})", r'model\.a has the key'),
+    ("dict(a=float('nan'))", r'model\.a is nan, which .*; give a finite'),
+    ("dict(a=(1, -float('inf')))", r'model\.a\.1 is -inf, which .*; give a finite'),
 ])  # fmt: skip
 def test_what_no_config_can_hold(tmp_path, value, message):
     with pytest.raises(ConfigError, match=rf'^a\.py: {message}'):
@@ -84,7 +83,7 @@ def test_options_are_checked_too(tmp_path):
 def test_options_that_change_nothing_are_refused(tmp_path):
     path = write(tmp_path, 'rate = 0.1\noptim_wrapper = dict(lr=rate)')
     assert load_config(path, {'optim_wrapper.lr': 0.2}).optim_wrapper == {'lr': 0.2}
-    with pytest.raises(ConfigError, match=r"made with 'rate'; set these instead: optim_wrapper\.lr$"):
+    with pytest.raises(ConfigError, match=r"'rate' changes nothing, .*; set these instead: optim_wrapper\.lr$"):
         load_config(path, {'rate': 0.2})
 
 

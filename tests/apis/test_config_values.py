@@ -1,10 +1,12 @@
+"""Kinds of the values at the top level of a config (``dscreid.apis.config_check``)."""
+
 import copy
 from pathlib import Path
 
 import pytest
 from mmengine import Config
 
-from dscreid.apis.config_values import check_values
+from dscreid.apis.config_check import check_values
 from dscreid.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

@@ -13,7 +13,7 @@ from dscreid.apis.test import (
     disable_incomplete_loops,
     why_no_evaluation,
 )
-from dscreid.engine.extraction_loader import extraction_loader
+from dscreid.engine.extraction import extraction_loader
 
 KEYS = ('cfg', 'dataloader', 'evaluator')
 

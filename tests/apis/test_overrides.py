@@ -65,7 +65,7 @@ def test_a_config_that_sets_a_helper_of_its_base_anew(path, tmp_path):
     for key in config:
         if key in keys_that_are_read() or key.startswith('_'):
             continue
-        with pytest.raises(ConfigError, match=rf"^leaf\.py: setting '{key}' changes nothing") as error:
+        with pytest.raises(ConfigError, match=rf"^leaf\.py: '{key}' changes nothing") as error:
             load_config(inherit(tmp_path, path, f'{key} = {config[key]!r}'))
         for place in instead(str(error.value)) if 'instead' in str(error.value) else ():
             value_at(config, place)

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from dscreid.apis.run_folder import (
-    check_begun,
     check_kept,
     check_unused,
     files_of_run,
@@ -80,7 +79,7 @@ def test_a_run_that_was_killed_at_its_start_begins_again(tmp_path):
 
 def test_results_without_a_pointer_are_not_resumed(tmp_path):
     save(tmp_path / 'epoch_3.pth')
-    with pytest.raises(ConfigError, match=r'no checkpoint to continue from.*--overwrite instead of --resume'):
+    with pytest.raises(ConfigError, match=r'no checkpoint to continue from.*--overwrite'):
         check_unused(tmp_path, resume=True, overwrite=False)
 
 
@@ -107,19 +106,6 @@ def test_a_folder_goes_only_if_nothing_else_is_in_it(folder):
     (folder / '.epoch_3.pth.dscreid-partial-abcdefgh.pth').touch()
     remove_run_folder(folder, ('run_card.json',))
     assert not folder.exists()
-
-
-def test_a_run_without_a_checkpoint_is_not_begun_over_results(folder):
-    (folder / 'last_checkpoint').unlink()
-    with pytest.raises(ConfigError, match=r'holds results of a run \(finished\.json, .*no checkpoint to continue from'):
-        check_begun(folder)
-
-
-@pytest.mark.parametrize('names', [[], ['epoch_0.pth'], ['last_checkpoint', 'epoch_0.pth', 'notes.txt']])
-def test_a_run_that_was_killed_at_its_start_may_begin(tmp_path, names):
-    for name in names:
-        (tmp_path / name).touch()
-    check_begun(tmp_path)
 
 
 def test_source_weights_in_the_replaced_run_are_refused(folder):

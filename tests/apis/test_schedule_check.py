@@ -5,7 +5,8 @@ import copy
 import pytest
 
 from dscreid.apis.config import fit_to_machine, load_config
-from dscreid.apis.config_check import check_parts, check_schedules, never_happens
+from dscreid.apis.config_check import check_run, never_happens
+from dscreid.apis.inference import build_model
 from dscreid.apis.preflight import check_stage
 from dscreid.errors import ConfigError
 
@@ -64,7 +65,7 @@ def try_all(path, options):
     """Load a config, build its parts, and make a training step with it."""
     config = load_config(path, options)
     fit_to_machine(config)
-    check_parts(config)
+    check_run(config)
     check_stage(config)
 
 
@@ -84,7 +85,7 @@ def test_the_config_of_these_cases_is_in_order(tiny_runs):
 ])  # fmt: skip
 def test_negative_weights_of_the_source_model(tiny_runs, name):
     with pytest.raises(ConfigError, match=r'got .*-0\.5'):
-        check_parts(load_config(tiny_runs.source, {f'model.{name}': -0.5}))
+        build_model(load_config(tiny_runs.source, {f'model.{name}': -0.5}))
 
 
 SCHEDULE = dict(
@@ -113,4 +114,4 @@ def test_what_never_happens():
     longer['train_cfg']['max_epochs'] = 10
     assert list(never_happens(longer)) == []
     assert list(never_happens({})) == []
-    check_schedules(SCHEDULE)
+    check_run(SCHEDULE)

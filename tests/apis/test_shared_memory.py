@@ -30,8 +30,9 @@ def test_bytes_of_a_tracklet():
     assert tracklet_bytes(PIPELINE) == TRACKLET
     # defaults of the transforms: 6 frames of 288x144
     assert tracklet_bytes([dict(type='SampleFrames'), dict(type='LoadFrames')]) == TRACKLET
-    assert tracklet_bytes([dict(type='SampleFrames'), dict(type='LoadFromElsewhere')]) is None
-    assert tracklet_bytes([]) is None
+    for unknown in ([dict(type='SampleFrames'), dict(type='LoadFromElsewhere')], []):
+        with pytest.raises(KeyError):
+            tracklet_bytes(unknown)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_bytes_of_a_tracklet():
     ],
 )
 def test_values_that_are_refused_elsewhere_do_no_harm(change):
-    assert list(loader_needs(dict(train_dataloader=loader() | change))) == []
+    assert loader_needs(dict(train_dataloader=loader() | change)) == []
 
 
 def test_batches_in_advance_and_the_one_in_use():

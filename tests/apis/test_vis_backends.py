@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from dscreid.apis.config_check import check_vis_backends
+from dscreid.apis.config_check import check_run
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.preflight import quiet_runner
 from dscreid.apis.train import RunOptions, prepare
@@ -24,14 +24,14 @@ MISSING = [
 def test_a_missing_package_is_named(name, package):
     config = dict(visualizer=dict(vis_backends=[dict(type='LocalVisBackend'), dict(type=name)]))
     with pytest.raises(ConfigError, match=rf'^dsc.py: {name} .*run "pip install {package}"'):
-        check_vis_backends(config, 'dsc.py')
+        check_run(config, 'dsc.py')
 
 
 def test_installed_and_unknown_backends():
     backends = [dict(type='TensorboardVisBackend'), dict(type='somebodys.Backend')]
-    check_vis_backends(dict(visualizer=dict(vis_backends=backends)))
+    check_run(dict(visualizer=dict(vis_backends=backends)))
     for config in (dict(), dict(visualizer=None), dict(visualizer=dict(vis_backends=None))):
-        check_vis_backends(config)
+        check_run(config)
 
 
 @pytest.mark.skipif(find_spec('wandb') is not None, reason='wandb is installed')

@@ -12,7 +12,7 @@ from dscreid.engine.common_settings import (
     uses_of_common_settings,
     without_common_settings,
 )
-from dscreid.engine.extraction_loader import extraction_loader
+from dscreid.engine.extraction import extraction_loader
 from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import ConfigError
 from dscreid.utils.shipped import split_direction

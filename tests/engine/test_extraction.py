@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from dscreid.engine import extraction
-from dscreid.engine.extraction import extract_features
-from dscreid.errors import ConfigError
+from dscreid.engine.extraction import check_both_modalities, extract_features
+from dscreid.errors import ConfigError, DatasetError
 
 
 @pytest.mark.parametrize('order', [range(10), reversed(range(10)), (3, 1, 4, 0, 5, 9, 2, 6, 8, 7)])
@@ -55,3 +57,29 @@ def test_models_that_need_modalities_are_told_them(number_model, number_loader):
     features = extract_features(number_model, number_loader(order), encode)
     numbers = torch.arange(10.0)
     assert torch.equal(features.static[:, 0], numbers**2 * (-1) ** numbers)
+
+
+@pytest.mark.parametrize(
+    ('counts', 'skipped', 'message'),
+    [
+        (
+            {'rgb': 3, 'ir': 0},
+            0,
+            r"d: split 'train' has 3 visible and 0 infrared tracklets, .*both modalities; .* min_seq_len=12",
+        ),
+        (
+            {'rgb': 0, 'ir': 1},
+            2,
+            r'0 visible and 1 infrared tracklets, .* and on_bad_frame \(skip_tracklet left out 2\)$',
+        ),
+    ],
+)
+def test_adaptation_needs_both_modalities(counts, skipped, message):
+    dataset = SimpleNamespace(
+        root='d', split='train', modality=None, min_seq_len=12, num_skipped_tracklets=skipped,
+        indices=lambda modality: range(counts[modality.value]),
+    )  # fmt: skip
+    with pytest.raises(DatasetError, match=message):
+        check_both_modalities(dataset)
+    counts |= {'rgb': 1, 'ir': 1}
+    check_both_modalities(dataset)

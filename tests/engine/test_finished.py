@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dscreid.engine.finished import trained_checkpoint
+from dscreid.engine.checkpoint_files import trained_checkpoint
 from dscreid.errors import CheckpointError
 
 

@@ -115,11 +115,6 @@ DAMAGES = {
     'narrow centres': (in_halves(lambda half: half[:, :5]), r'rgb cluster centers of shape .*, not \(C, 32\)'),
     'centres that are NaN': (in_halves(lambda half: half * float('nan')), 'rgb cluster centers that are not finite'),
     'centres as numbers': (in_halves(lambda half: half.long()), 'rgb cluster centers that are not finite'),
-    'criteria of other labels': (shorten('selection_labels', 'ir'), r'\d+ labels for \d+ ir tracklets'),
-    'criteria of one modality': (drop('selection_labels', 'rgb'), 'it cannot be read'),
-    'criteria of another type': (set_to(3, 'selection_labels'), 'it cannot be read'),
-    'criteria of no labels': (set_to({}, 'selection_labels'), 'it cannot be read'),
-    'criteria of NaN': (set_to(torch.full((3,), float('nan')), 'selection_labels', 'rgb'), 'it cannot be read'),
 }  # fmt: skip
 
 
@@ -129,7 +124,7 @@ def content(begun):
 
 
 def test_it_is_all_there_and_sound(runner, content):
-    assert {'cluster_labels', 'cluster_centers', 'selection_labels'} <= content.keys()
+    assert {'cluster_labels', 'cluster_centers'} <= content.keys()
     assert content['cluster_labels']['groups'] is not None
     assert training_state_fault(runner, content) is None
 
@@ -164,7 +159,7 @@ def test_a_run_goes_on_before_what_is_damaged_and_without_what_is_not_needed(ada
     """Centres are read: the epoch is repeated. Labels to keep and to compare with are not: it trains on the same."""
     untouched = (begun / 'epoch_1.pth').read_bytes()
     weights = []
-    for damages in ((), (drop('cluster_labels'), drop('selection_labels')), (drop('cluster_centers'),)):
+    for damages in ((), (drop('cluster_labels'),), (drop('cluster_centers'),)):
         (begun / 'epoch_1.pth').write_bytes(untouched)
         (begun / 'last_checkpoint').write_text('epoch_1.pth')
         damaged(begun, *damages)

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from dscreid.engine.run_identity import (
+    changed_settings,
     check_same_data,
     check_same_run,
-    setting_differences,
     settings_text,
     weights_fingerprint,
 )
@@ -29,15 +29,15 @@ def check(source=None, began=None, **changes):
 
 
 def test_differences_have_dotted_keys():
-    old = dict(a=dict(b=[1, dict(c=2)]), same=1, gone=None, kind=1)
-    new = dict(a=dict(b=[1, dict(c=3)]), same=1, new=[4], kind=True)
-    assert dict(setting_differences(old, new)) == {
-        'a.b.1.c': (2, 3),
-        'gone': (None, '(not set)'),
-        'kind': (1, True),
-        'new': ('(not set)', [4]),
+    old = dict(a=dict(b=[1, dict(c=2)]), same=1, gone=None, kind=1, x=[1])
+    new = dict(a=dict(b=[1, dict(c=3)]), same=1, new=[4], kind=True, x=[1, 2])
+    assert changed_settings(dict(settings=settings_text(old)), new) == {
+        'a.b.1.c': [2, 3],
+        'gone': [None, 'absent'],
+        'kind': [1, True],
+        'new': ['absent', [4]],
+        'x': [[1], [1, 2]],
     }
-    assert dict(setting_differences([1], [1, 2], 'x')) == {'x': ([1], [1, 2])}
 
 
 def test_tuples_are_lists_in_a_record():
@@ -49,11 +49,12 @@ def test_the_message_names_keys_and_ways_out():
     with pytest.raises(CheckpointError) as error:
         check(optim_wrapper=dict(optimizer=dict(lr=0.2, betas=(0.9, 0.95))))
     assert str(error.value) == (
-        'epoch_4.pth: cannot be resumed with other settings (optim_wrapper.optimizer.betas.1: 0.99 -> 0.95, '
-        'optim_wrapper.optimizer.lr: 0.1 -> 0.2); use the settings of the run, choose a --work-dir in another folder '
+        'epoch_4.pth: cannot be resumed with other settings (optim_wrapper.optimizer.betas: [0.9, 0.99] -> '
+        '[0.9, 0.95], optim_wrapper.optimizer.lr: 0.1 -> 0.2); use the settings of the run, '
+        'choose a --work-dir in another folder '
         '(source stages are next to it), or start a new run from these weights with --source-checkpoint'
     )
-    with pytest.raises(CheckpointError, match=r'a0: .*, a5: \(not set\) -> 1, and 3 more\)'):
+    with pytest.raises(CheckpointError, match=r'a0: .*, a5: absent -> 1, and 3 more\)'):
         check(**{f'a{number}': 1 for number in range(9)})
 
 

@@ -149,6 +149,3 @@ def test_what_depends_on_past_metrics_is_refused():
     reason = why_not_recomputable(make_runner(plateau(6)).param_schedulers, saved)
     assert reason is not None
     assert reason.startswith('ReduceOnPlateauLR')
-    several = dict(a=make_runner(cosine(6)).param_schedulers)
-    states = dict(a=checkpoint(make_runner(cosine(4)), 2)['param_schedulers'])
-    assert why_not_recomputable(several, states) == 'schedules of several optimizers'

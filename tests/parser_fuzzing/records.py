@@ -12,8 +12,7 @@ from dscreid.apis.config import config_hash, load_config
 from dscreid.apis.train import finished_checkpoint
 from dscreid.datasets import HITSZVCM, BUPTCampus
 from dscreid.engine import selection_record
-from dscreid.engine.checkpoint_files import last_checkpoint, resumable_checkpoint
-from dscreid.engine.finished import trained_checkpoint
+from dscreid.engine.checkpoint_files import last_checkpoint, resumable_checkpoint, trained_checkpoint
 from dscreid.engine.hooks import bad_frames_hook
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.lab.doctor.stages import datasets_of, stages_of
@@ -28,6 +27,7 @@ from dscreid.lab.reproduction.jobs import (
 from dscreid.lab.synthetic import is_complete, make_spec
 from dscreid.models.backbones import CLIPVisionTransformer
 from dscreid.utils.checkpoint import load_checkpoint
+from dscreid.utils.records import write_json
 from dscreid.visualization import read_scalars
 from dscreid.visualization.sources import read_evaluation
 from parser_fuzzing.harness import SECRET, Parser
@@ -115,7 +115,7 @@ _ENTRY = {
 
 def _use_bad_frames(folder: Path, case: dict[str, Any]) -> object:
     entries = bad_frames_hook.merge_entries(bad_frames_hook.read_entries(folder), [_ENTRY])
-    return bad_frames_hook.write_entries(folder / 'again', entries)
+    return write_json(folder / 'again', dict(datasets=entries))
 
 
 BAD_FRAMES = Parser(

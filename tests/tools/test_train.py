@@ -163,7 +163,7 @@ def spoil_frames(world):
 @pytest.mark.parametrize(
     ('damage', 'message'),
     [
-        (empty, r'hitsz: index file track_train_info\.txt is missing'),
+        (empty, r'hitsz: index file track_test_info\.txt is missing'),
         (damage_line, r'track_train_info\.txt:3: '),
         (remove_frames, r'\.jpg: the frame is missing; .*\(frame of tracklet \d+, '),
         (spoil_frames, r'\.jpg: not a complete image file'),

@@ -50,7 +50,6 @@ def test_mmengine_checkpoint_is_read(mmengine_checkpoint, no_safe_globals):
     assert buffer.mean() == pytest.approx(np.mean(buffer.data[0]))
     assert content['message_hub']['runtime_info']['mAP'] == np.float32(0.5)
     assert set(load_weights(mmengine_checkpoint)) == {'linear.weight', 'linear.bias'}
-    assert torch.serialization.get_safe_globals() == []  # reading leaves no names behind
 
 
 def test_resume(mmengine_checkpoint, tmp_path, no_safe_globals):
@@ -62,8 +61,7 @@ def test_resume(mmengine_checkpoint, tmp_path, no_safe_globals):
     assert (tmp_path / 'epoch_2.pth').exists()
 
 
-def test_reading_between_leaves_resume_possible(mmengine_checkpoint, no_safe_globals):
-    allow_mmengine_globals()
+def test_reading_makes_resume_possible(mmengine_checkpoint, no_safe_globals):
     load_checkpoint(mmengine_checkpoint)
     torch.load(mmengine_checkpoint)  # as Runner.resume does, with weights_only=True by default
 
@@ -144,18 +142,18 @@ def test_files_without_weights(content, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('value', 'fault'),
+    'value',
     [
-        (torch.empty(2, 2, device='meta'), 'on the meta device'),
-        (torch.eye(2).to_sparse(), 'sparse'),
-        (torch.quantize_per_tensor(torch.eye(2), 0.1, 0, torch.qint8), 'quantized'),
-        (torch.zeros(1).expand(10**12), 'an expanded view'),
+        torch.empty(2, 2, device='meta'),
+        torch.eye(2).to_sparse(),
+        torch.quantize_per_tensor(torch.eye(2), 0.1, 0, torch.qint8),
+        torch.zeros(1).expand(10**12),
     ],
 )
 @pytest.mark.filterwarnings('ignore::UserWarning', 'ignore::DeprecationWarning')
-def test_tensors_without_usable_values(value, fault, tmp_path):
+def test_tensors_without_usable_values(value, tmp_path):
     torch.save({'state_dict': {'a.weight': value, 'b.bias': torch.ones(1)}}, path := tmp_path / 'odd.pth')
-    with pytest.raises(CheckpointError, match=rf'odd\.pth: holds tensors without usable values: a\.weight \({fault}'):
+    with pytest.raises(CheckpointError, match=r'odd\.pth: holds tensors that are sparse, .*: a\.weight\.$'):
         load_weights(path)
 
 

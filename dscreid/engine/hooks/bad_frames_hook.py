@@ -1,6 +1,5 @@
 """Record the frames that a run could not read in ``bad_frames.json`` in its work directory."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from dscreid.datasets.bad_frames import OnBadFrame, describe_frames
 from dscreid.distributed import gather_objects
 from dscreid.errors import CheckpointError
 from dscreid.registry import HOOKS
-from dscreid.utils.files import replacing
-from dscreid.utils.records import read_json_object
+from dscreid.utils.records import read_json_object, write_json
 
 RECORD_FILE = 'bad_frames.json'
 _WHAT, _REMEDY = 'record of bad frames', 'remove it'
@@ -47,13 +45,22 @@ class BadFramesHook(Hook):
 
     def _after_epoch(self, runner, mode: str = 'train') -> None:
         found = [
-            _entry(dataset, bad)
+            dict(
+                dataset=dataset.NAME,
+                split=dataset.split,
+                index=dataset.fingerprint(),
+                on_bad_frame=dataset.on_bad_frame.value,
+                count=len(bad),
+                skipped_tracklets=dataset.num_skipped_tracklets,
+                frames=list(bad),
+            )
             for dataset in tolerant_datasets(runner)
             for bad in gather_objects(dataset.bad_frames())
         ]
         if not found or not is_main_process():
             return
-        write_entries(runner.work_dir, merge_entries(read_entries(runner.work_dir), found))
+        entries = merge_entries(read_entries(runner.work_dir), found)
+        write_json(Path(runner.work_dir, RECORD_FILE), dict(datasets=entries))
         for entry in merge_entries([], found):
             new = [bad for bad in entry['frames'] if bad['frame'] not in self._logged]
             self._logged.update(bad['frame'] for bad in new)
@@ -72,18 +79,6 @@ def tolerant_datasets(runner: Runner) -> Iterator[TrackletDataset]:
     for dataset in {id(dataset): dataset for dataset in datasets}.values():
         if isinstance(dataset, TrackletDataset) and dataset.on_bad_frame is not OnBadFrame.ERROR:
             yield dataset
-
-
-def _entry(dataset: TrackletDataset, bad: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    return dict(
-        dataset=dataset.NAME,
-        split=dataset.split,
-        index=dataset.fingerprint(),
-        on_bad_frame=dataset.on_bad_frame.value,
-        count=len(bad),
-        skipped_tracklets=dataset.num_skipped_tracklets,
-        frames=list(bad),
-    )
 
 
 def merge_entries(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -112,9 +107,3 @@ def read_entries(work_dir: str | Path) -> list[dict[str, Any]]:
     except (TypeError, KeyError):
         pass
     raise CheckpointError(f'{path}: is not a {_WHAT}; {_REMEDY}')
-
-
-def write_entries(work_dir: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write a run's record atomically."""
-    with replacing(Path(work_dir, RECORD_FILE)) as temporary:
-        temporary.write_text(json.dumps(dict(datasets=list(entries)), indent=2) + '\n', encoding='utf-8')

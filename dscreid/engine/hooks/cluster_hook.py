@@ -13,19 +13,10 @@ from torch.utils.data import DataLoader
 
 from dscreid.datasets.samplers import SequentialSampler
 from dscreid.distributed import from_main_process
-from dscreid.engine.extraction import extract_features, recalibrated_features
-from dscreid.engine.extraction_loader import BATCH_SIZE
-from dscreid.engine.label_state import (
-    Centers,
-    check_centers,
-    check_labels,
-    held_centers,
-    labels_from_state,
-    labels_state,
-)
+from dscreid.engine import label_state
+from dscreid.engine.extraction import BATCH_SIZE, check_both_modalities, extract_features, recalibrated_features
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.engine.training_data import check_both_modalities, tracklet_counts
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, LabelingError, TrainingError
 from dscreid.neighbors import NeighborSearch, search_with
 from dscreid.pseudo_labels import (
@@ -104,9 +95,8 @@ class ClusterHook(Hook):
         if on_failure not in POLICIES:
             raise ConfigError(f"ClusterHook: on_failure must be one of {', '.join(POLICIES)}, got '{on_failure}'")
         self.on_failure = on_failure
-        with config_errors('ClusterHook.limits'):
+        with config_errors('ClusterHook'):
             self.limits = LabelLimits(**(limits or {}))
-        with config_errors('ClusterHook.neighbor_search'):
             self.neighbor_search = NeighborSearch(**(neighbor_search or {}))
         stages = [dict(stage) for stage in labelers]
         self.begin_epochs = [stage.pop('begin_epoch', 0) for stage in stages]
@@ -129,7 +119,9 @@ class ClusterHook(Hook):
         self.last: ClusteringRound | None = None
         #: The last usable labels.
         self.labels: PseudoLabels | None = None
-        self._resumed_centers: Centers | None = None
+        #: Whether checkpoints hold the labels.
+        self.saves_labels = on_failure == 'keep'
+        self._resumed_centers: label_state.Centers | None = None
         #: Made before training: the loader of all training tracklets, and the dataset rows and cameras of a modality.
         self.dataloader: DataLoader
         self._rows: dict[Modality, np.ndarray]
@@ -163,7 +155,6 @@ class ClusterHook(Hook):
                 runner.logger.info(f'pseudo labels are not compared with a ground truth: {error}')
 
     def _extraction_loader(self, train_loader: DataLoader) -> DataLoader:
-        """Make the loader of all training tracklets, in order."""
         workers = train_loader.num_workers if self.num_workers is None else self.num_workers
         trained: Any = train_loader.dataset
         dataset = trained.with_pipeline(self.pipeline)
@@ -186,10 +177,12 @@ class ClusterHook(Hook):
         features = self._features(runner, recalibrate=self.recalibrate_necks and runner.epoch == 0)
         sampler = runner.train_loop.dataloader.sampler
         try:
-            _raise_faults(feature_faults(dict(zip(Modality, features, strict=True)), self.limits))
+            if faults := feature_faults(dict(zip(Modality, features, strict=True)), self.limits):
+                raise LabelingError('; '.join(faults))
             labels = self._label(runner, *features)
             self._log(runner, labels, features)
-            _raise_faults(label_faults(labels, self.limits))
+            if faults := label_faults(labels, self.limits):
+                raise LabelingError('; '.join(faults))
             sampler.set_labels(labels.rgb, labels.ir)
         except LabelingError as error:
             place = f'epoch {runner.epoch + 1}: the pseudo labels cannot be used: {error}'
@@ -197,10 +190,9 @@ class ClusterHook(Hook):
                 runner.logger.warning(f'{place}. The epoch is skipped (on_failure)')
                 sampler.rest()
                 return None
-            if self.on_failure == 'stop':
-                raise LabelingError(place) from error
-            if self.labels is None:
-                raise LabelingError(f'{place} (on_failure=keep, but there are no earlier labels)') from error
+            if self.on_failure == 'stop' or self.labels is None:
+                reason = '' if self.on_failure == 'stop' else ' (on_failure=keep, but there are no earlier labels)'
+                raise LabelingError(f'{place}{reason}') from error
             runner.logger.warning(f'{place}. The labels of the previous epoch are kept (on_failure)')
             labels = self.labels
             sampler.set_labels(labels.rgb, labels.ir)
@@ -229,7 +221,6 @@ class ClusterHook(Hook):
         return rgb, ir
 
     def _label(self, runner, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
-        """Label the tracklets with the current labeler, on the first rank."""
         start = time.perf_counter()
         labeler, context = self._labeler(runner.epoch), None
         if labeler.needs_context:
@@ -249,29 +240,30 @@ class ClusterHook(Hook):
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Add what the next epoch may need to the checkpoint: cluster centers, and labels to keep."""
-        if self.on_failure == 'keep' and self.labels is not None:
-            checkpoint[_LABELS_KEY] = labels_state(self.labels)
+        if self.saves_labels and self.labels is not None:
+            checkpoint[_LABELS_KEY] = label_state.labels_state(self.labels)
         if any(labeler.needs_centers for labeler in self.labelers) and (centers := self._centers(runner)):
             checkpoint[_CENTERS_KEY] = centers.state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Restore what :meth:`before_save_checkpoint` added; raise CheckpointError if it is missing or does not fit."""
         if (state := checkpoint.get(_LABELS_KEY)) is not None:
-            self.labels = labels_from_state(state)
-            check_labels(self.labels, tracklet_counts(runner.train_loop.dataloader.dataset))
+            self.labels = label_state.labels_from_state(state)
+            dataset: Any = runner.train_loop.dataloader.dataset
+            label_state.check_labels(self.labels, {m: len(dataset.indices(m)) for m in Modality})
         if (state := checkpoint.get(_CENTERS_KEY)) is not None:
-            self._resumed_centers = Centers.from_state(state)
-            check_centers(self._resumed_centers, unwrap_model(runner.model).backbone.embed_dim)
+            self._resumed_centers = label_state.Centers.from_state(state)
+            label_state.check_centers(self._resumed_centers, unwrap_model(runner.model).backbone.embed_dim)
         elif self._labeler(meta_of(checkpoint).get('epoch', 0)).needs_centers and self.on_failure != 'skip':
             raise CheckpointError('the cluster centers that the next epoch reads are missing')
 
     def _labeler(self, epoch: int) -> Labeler:
         return self.labelers[turn_at(epoch, self.begin_epochs, self.turns)]
 
-    def _centers(self, runner) -> Centers | None:
+    def _centers(self, runner) -> label_state.Centers | None:
         """Return the centers held by the memories, or those of the resumed checkpoint if they are not built yet."""
         groups = None if self.labels is None else self.labels.groups
-        return held_centers(unwrap_model(runner.model).memories, groups) or self._resumed_centers
+        return label_state.held_centers(unwrap_model(runner.model).memories, groups) or self._resumed_centers
 
     def _log(self, runner, labels: PseudoLabels, features: tuple[TrackletFeatures, TrackletFeatures]) -> None:
         runner.logger.info(f'epoch {runner.epoch + 1} pseudo labels: {labels.summary()}')
@@ -287,11 +279,6 @@ class ClusterHook(Hook):
         runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
 
 
-def _raise_faults(faults: Sequence[str]) -> None:
-    if faults:
-        raise LabelingError('; '.join(faults))
-
-
 def find_cluster_hook(runner: Runner) -> ClusterHook | None:
     """Return the hook that clusters a runner's training set; None if it has none."""
     return next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
@@ -299,10 +286,11 @@ def find_cluster_hook(runner: Runner) -> ClusterHook | None:
 
 def _cycle(stage: Mapping) -> list[Mapping]:
     """Return the labeler configs of a stage: those of its ``cycle``, or the stage itself."""
-    if (cycle := stage.get('cycle', stage)) is stage:
+    if 'cycle' not in stage:
         return [stage]
+    cycle = stage['cycle']
     valid = isinstance(cycle, list | tuple) and cycle and not any('begin_epoch' in labeler for labeler in cycle)
-    if not valid or set(stage) != {'cycle'}:
+    if not valid or len(stage) > 1:
         raise ConfigError(
             'ClusterHook: write labelers that take turns as dict(begin_epoch=..., cycle=[...]), with at least one '
             f'labeler, none of which has a begin_epoch; got {dict(stage)}'

@@ -1,33 +1,20 @@
 """Compute label-free criteria of each epoch's weights, and keep the best checkpoint by one of them."""
 
-import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dscreid.distributed import wait_for_all
+from dscreid.engine import selection_record
 from dscreid.engine.hooks.cluster_hook import ClusterHook, ClusteringRound, find_cluster_hook
-from dscreid.engine.label_state import check_labels, labels_state
 from dscreid.engine.schedule import begins_anew
-from dscreid.engine.selection_record import (
-    RECORD_FILE,
-    RULES,
-    KeptCheckpoint,
-    SelectionRecord,
-    checkpoint_name,
-    criterion_name,
-    is_chosen,
-    read_record,
-)
-from dscreid.engine.training_data import tracklet_counts
-from dscreid.errors import CheckpointError, ConfigError, LabelingError
+from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels import (
     ClusterLabeler,
     Criterion,
@@ -39,9 +26,6 @@ from dscreid.pseudo_labels import (
 )
 from dscreid.pseudo_labels.criteria import LABEL_FREE_CRITERIA
 from dscreid.registry import CRITERIA, HOOKS
-
-#: Checkpoint key of the labels of the previous round, for ``stability`` after resuming.
-_LABELS_KEY = 'selection_labels'
 
 
 @HOOKS.register_module()
@@ -77,13 +61,13 @@ class SelectionHook(Hook):
             raise ConfigError(f'SelectionHook: begin must be at least 1, got {begin}')
         #: The criteria that are logged, by name; the name of the value that chooses, and its direction.
         self.criteria: dict[str, Criterion] = {name: CRITERIA.build(dict(type=name)) for name in LABEL_FREE_CRITERIA}
-        self.criterion, self.rule = criterion_name(criterion), 'greater'
+        self.criterion, self.rule = selection_record.criterion_name(criterion), 'greater'
         if criterion is not None:
             name, built = _built(criterion)
             self.criteria[name], self.rule = built, built.rule
         self.begin = begin
         self.clustering = None if clustering is None else build_clustering(clustering, 'SelectionHook')
-        self.record = SelectionRecord()
+        self.record = selection_record.SelectionRecord()
         self.previous: PseudoLabels | None = None
         self._clusterer: ClusterHook  #: found before training
 
@@ -91,10 +75,10 @@ class SelectionHook(Hook):
         """Find the ``ClusterHook``, and continue or remove the record in the work directory."""
         if (clusterer := find_cluster_hook(runner)) is None:
             raise ConfigError(
-                'SelectionHook: it needs ClusterHook, but default_hooks has none; remove SelectionHook from a config '
-                'without pseudo labels'
+                'SelectionHook: default_hooks has no ClusterHook, whose labels it judges; remove one or add the other'
             )
-        self._clusterer = clusterer
+        self._clusterer, self.previous = clusterer, clusterer.labels
+        clusterer.saves_labels = True  # for the first stability of a resumed run
         if self.clustering is None:
             parts = (part for labeler in clusterer.labelers for part in _chain(labeler))
             self.clustering = next((part for part in parts if isinstance(part, ClusterLabeler)), None)
@@ -118,20 +102,7 @@ class SelectionHook(Hook):
         if is_main_process():
             runner.logger.info(f'chosen by {self.criterion}: {_describe(self.record.kept)}')
 
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Add the labels of the current epoch to its checkpoint."""
-        if self.previous is not None:
-            checkpoint[_LABELS_KEY] = labels_state(self.previous)['own']
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Restore these labels; raise CheckpointError if they belong to other tracklets."""
-        if (labels := checkpoint.get(_LABELS_KEY)) is not None:
-            arrays = {name: np.asarray(values) for name, values in labels.items()}
-            self.previous = PseudoLabels(**arrays, shared=False)
-            check_labels(self.previous, tracklet_counts(runner.train_loop.dataloader.dataset))
-
     def _judge(self, runner: Runner, labelled: ClusteringRound) -> None:
-        """Log the criteria of one round, and keep the weights if they are the best so far."""
         if not is_main_process():
             return
         judged = JudgedRound(labelled.rgb, labelled.ir, labelled.labels, self.previous, self.clustering)
@@ -144,50 +115,41 @@ class SelectionHook(Hook):
         before, chosen = self.record.kept, self._chosen(runner, values)
         self.record = replace(self.record.with_epoch(runner.epoch, values), kept=chosen or before)
         self.record.write(runner.work_dir)
-        if chosen and before and before.checkpoint != chosen.checkpoint:
-            _remove(runner.work_dir, before)  # last, so that the record never names a missing file
+        if chosen and before and before.checkpoint != chosen.checkpoint:  # last: the record never names a missing file
+            Path(runner.work_dir, Path(before.checkpoint).name).unlink(missing_ok=True)
 
-    def _chosen(self, runner: Runner, values: Mapping[str, float]) -> KeptCheckpoint | None:
-        """Save the weights and describe their checkpoint if they are chosen."""
+    def _chosen(self, runner: Runner, values: Mapping[str, float]) -> selection_record.KeptCheckpoint | None:
         epoch = runner.epoch
         if self.criterion is None or epoch < self.begin:
             return None
         value = values.get(self.criterion, math.nan)
-        if not is_chosen(epoch, value, self.record.kept, self.rule):
+        if not selection_record.is_chosen(epoch, value, self.record.kept, self.rule):
             return None
-        name, meta = checkpoint_name(self.criterion, epoch), dict(epoch=epoch, iter=runner.iter)
+        name, meta = selection_record.checkpoint_name(self.criterion, epoch), dict(epoch=epoch, iter=runner.iter)
         runner.save_checkpoint(runner.work_dir, name, save_optimizer=False, save_param_scheduler=False, meta=meta)
-        chosen = KeptCheckpoint(self.criterion, self.rule, epoch, value, name)
+        chosen = selection_record.KeptCheckpoint(self.criterion, self.rule, epoch, value, name)
         runner.logger.info(f'chosen so far: {_describe(chosen)}')
         return chosen
 
     def _take_up_record(self, runner: Runner) -> None:
         """Continue the record of a resumed run; for a new run, remove the record of an earlier one."""
         if begins_anew(runner):
-            with contextlib.suppress(CheckpointError):  # an unreadable record names nothing
-                if (record := read_record(runner.work_dir)) and record.kept:
-                    _remove(runner.work_dir, record.kept)
-            Path(runner.work_dir, RECORD_FILE).unlink(missing_ok=True)
+            Path(runner.work_dir, selection_record.RECORD_FILE).unlink(missing_ok=True)
             return
-        self.record = read_record(runner.work_dir) or SelectionRecord()
+        self.record = selection_record.read_record(runner.work_dir) or selection_record.SelectionRecord()
         if self.previous is None:
             runner.logger.warning(
-                'the resumed checkpoint has no labels of the previous epoch, so the first stability is missing'
+                'the checkpoint has no labels of the previous epoch, so the first stability is missing'
             )
         kept = self.record.kept
-        alike = kept and (kept.criterion, kept.rule) == (self.criterion, self.rule) and kept.epoch >= self.begin
-        if kept and alike and Path(runner.work_dir, kept.checkpoint).is_file():
-            return
-        self.record = replace(self.record, kept=None)
-        if self.criterion is not None:
+        if kept is not None and not Path(runner.work_dir, kept.checkpoint).is_file():
+            self.record = replace(self.record, kept=None)
             runner.logger.warning(
-                f'the earlier part of this run kept no checkpoint by {self.criterion}, so only weights from epoch '
-                f'{runner.epoch} on can be chosen'
+                f'{kept.checkpoint} is missing: only weights from epoch {runner.epoch} on can be chosen'
             )
 
 
 def _chain(labeler: Labeler | None) -> Iterator[Labeler]:
-    """Yield a labeler and those it builds on."""
     while labeler is not None:
         yield labeler
         labeler = labeler.clustering
@@ -205,19 +167,15 @@ def _built(criterion: str | Mapping[str, Any]) -> tuple[str, Criterion]:
             '_rgb or _ir for one modality'
         )
     built = CRITERIA.build({**config, 'type': name})
-    if not isinstance(built, Criterion) or built.rule not in RULES:
+    if not isinstance(built, Criterion) or built.rule not in selection_record.RULES:
         raise ConfigError(
             f'SelectionHook: {name} is not a criterion; derive the class from dscreid.pseudo_labels.Criterion, with '
-            f"rule = '{RULES[0]}' or '{RULES[1]}'"
+            f"rule = '{selection_record.RULES[0]}' or '{selection_record.RULES[1]}'"
         )
     return name, built
 
 
-def _remove(work_dir: str, kept: KeptCheckpoint) -> None:
-    Path(work_dir, Path(kept.checkpoint).name).unlink(missing_ok=True)
-
-
-def _describe(kept: KeptCheckpoint | None) -> str:
+def _describe(kept: selection_record.KeptCheckpoint | None) -> str:
     if kept is None:
         return 'no checkpoint, because its value was undefined in all epochs; the last one counts'
     return f'{kept.checkpoint}, {kept.criterion} {kept.value:.4f} after {kept.epoch} epochs'

@@ -14,8 +14,7 @@ from torch.utils.data import DataLoader
 
 from dscreid.apis.config import fit_to_machine
 from dscreid.apis.preflight import trial_features, trial_labels
-from dscreid.engine.extraction_loader import extraction_loader
-from dscreid.engine.training_data import check_both_modalities
+from dscreid.engine.extraction import check_both_modalities, extraction_loader
 from dscreid.errors import DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.building import build_loader, try_loader, try_model

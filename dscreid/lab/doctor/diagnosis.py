@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dscreid.apis.train import check_same_encoder
-from dscreid.engine.extraction_loader import cluster_hook_of
+from dscreid.engine.extraction import cluster_hook_of
 from dscreid.errors import ConfigError, DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.batches import StageMeasure, try_stage

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine import Config
 
 from dscreid.apis.config import config_name, inherited_options, load_config
-from dscreid.apis.config_values import walk
+from dscreid.engine.common_settings import walk
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dscreid.errors import ConfigError
-from dscreid.utils.signatures import closest
+from dscreid.utils.build_errors import closest
 
 T = TypeVar('T')
 _DSLU = 'default_hooks.cluster.labelers.1'

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from dscreid.errors import ConfigError
 from dscreid.lab.synthetic.draws import COLORS
-from dscreid.utils.signatures import closest
+from dscreid.utils.build_errors import closest
 
 Range = tuple[float, float]
 

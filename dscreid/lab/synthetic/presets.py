@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from dscreid.errors import ConfigError
 from dscreid.lab.synthetic.spec import WorldSpec
 from dscreid.registry import WORLDS
-from dscreid.utils.signatures import closest
+from dscreid.utils.build_errors import closest
 
 Values = dict[str, Any]
 DIRECTIONS = ('bupt2hitsz', 'hitsz2bupt')

@@ -179,7 +179,7 @@ def test_a_round_is_forecast_and_refused_where_it_cannot_fit(floor, monkeypatch,
 
 @pytest.mark.parametrize('wrong', [dict(index=3), dict(probes=3)], ids=['value', 'key'])
 def test_a_wrong_neighbor_search_is_named(wrong):
-    with pytest.raises(ConfigError, match=r"neighbor.?search.*(index must be a faiss|no argument 'probes')"):
+    with pytest.raises(ConfigError, match=r"(?i)neighbor.?search.*(index must be a faiss|no argument 'probes')"):
         ClusterHook([], labelers(0), neighbor_search=wrong)
 
 

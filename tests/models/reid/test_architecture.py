@@ -37,7 +37,7 @@ def test_how_blocks_are_run_is_no_difference():
     saved = {**model.architecture, 'backbone.compile_blocks': True}
     assert list_setting_differences(model, {'meta': {'architecture': saved}}) == []
     odd = {**model.architecture, 11: None}
-    assert list_setting_differences(model, {'meta': {'architecture': odd}}) == ['11 is None, not unset']
+    assert list_setting_differences(model, {'meta': {'architecture': odd}}) == ['11 is None, not absent']
     saved['backbone.num_heads'] = 3
     differences = list_setting_differences(model, {'meta': {'architecture': saved}})
     assert differences == ['backbone.num_heads is 3, not 12']
