@@ -28,10 +28,6 @@ class CheckpointError(DscreidError):
     """A weights file or record of a run is missing, damaged, unsafe to load, or from another architecture."""
 
 
-class DamagedStateError(CheckpointError):
-    """A checkpoint has intact weights, but the rest of the state that a run needs to resume is damaged."""
-
-
 class ConfigError(DscreidError):
     """A config contains an unknown key or type, or a value out of range."""
 

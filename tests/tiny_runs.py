@@ -3,10 +3,6 @@
 import shutil
 from pathlib import Path
 
-import torch
-
-from dscreid.utils.checkpoint import load_checkpoint
-
 CONFIGS = Path(__file__).parents[1] / 'configs'
 
 _TEMPLATE = """
@@ -123,13 +119,6 @@ def write_tiny_configs(folder: Path, bupt: Path, hitsz: Path, changes: str = '')
         + changes
     )
     return source, adapt
-
-
-def damage_optimizer(checkpoint: Path) -> None:
-    """Give the optimizer of a checkpoint, whose weights stay sound, a group of parameters too many."""
-    content = load_checkpoint(checkpoint)
-    content['optimizer']['param_groups'] *= 2
-    torch.save(content, checkpoint)
 
 
 def infrared_queries(bupt: Path, copy: Path) -> Path:

@@ -1,7 +1,6 @@
 """Build the runner of a stage and check that all its parts fit together."""
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 
 from mmengine import Config
@@ -9,32 +8,15 @@ from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, learned_settings
 from dscreid.apis.test import check_evaluation, disable_incomplete_loops, unique_name
-from dscreid.engine.checkpoint_files import earlier_checkpoint
 from dscreid.engine.run_identity import check_same_data, check_same_run, settings_text, weights_fingerprint
 from dscreid.engine.runner import ReIDRunner
+from dscreid.engine.schedule import check_schedules
 from dscreid.engine.source_weights import check_resumable, unwrap_model
-from dscreid.engine.training_state import check_training_state
-from dscreid.errors import ConfigError, DamagedStateError
+from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones import skip_pretrained
 from dscreid.registry import DATASETS
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import load_checkpoint
-
-
-def build_resumed(
-    build: Callable[[Path | None], Runner], work_dir: Path, resumed: Path | None
-) -> tuple[Runner, Path | None]:
-    """Build a runner that resumes a checkpoint, or the newest intact earlier one if its training state is damaged.
-
-    Also returns the checkpoint that it resumes, None for a new run.
-    """
-    while True:
-        try:
-            return build(resumed), resumed
-        except DamagedStateError as error:
-            if resumed is None:
-                raise
-            resumed = earlier_checkpoint(work_dir, resumed, error)
 
 
 def build_runner(
@@ -46,7 +28,6 @@ def build_runner(
     ``source_checkpoint``.
 
     Raises:
-        DamagedStateError: If the weights of ``resumed`` are intact, but not the state of optimizer, schedules or hooks.
         DscreidError: If ``resumed`` is from another run, or the config, data or weights cannot be used.
     """
     settings = learned_settings(config)
@@ -74,8 +55,13 @@ def build_runner(
     runner.settings = settings_text(settings)
     if resumed is not None:
         content = check_resumable(unwrap_model(runner.model), resumed)
+        if missing := [name for name in ('meta', 'message_hub', 'optimizer') if name not in content]:
+            raise CheckpointError(
+                f'{resumed}: cannot be resumed, it holds weights without {", ".join(missing)}; start a new run from it '
+                'with --source-checkpoint'
+            )
         check_same_data(resumed, content, runner.train_loop.dataloader.dataset)
-        check_training_state(runner, resumed, content)
+        check_schedules(resumed, content, runner.param_schedulers)
     elif source_checkpoint is not None:
         runner.source = weights_fingerprint(source_checkpoint)
     if resumed is not None or source_checkpoint is not None:

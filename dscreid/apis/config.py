@@ -3,7 +3,9 @@
 import hashlib
 import json
 import logging
+import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,9 @@ from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config, keys_that_are_read, make_plain
 from dscreid.apis.config_files import check_common_settings, check_helpers, check_overrides, load_file, source_path
-from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
 from dscreid.engine.common_settings import COMMON_SETTINGS, fill_common_settings, walk, without_common_settings
 from dscreid.errors import ConfigError
+from dscreid.utils.quantities import size_text
 from dscreid.utils.shipped import chosen_direction, find_config, has_directions, split_direction
 
 #: Top-level keys that control where and how a run is executed, logged and tested, but not what it learns.
@@ -35,6 +37,10 @@ _EXECUTION_SETTINGS = {
 }  # fmt: skip
 #: Optimizers with a fused step, and the options that select how a step is computed.
 _FUSED, _STEP_KINDS = ('Adam', 'AdamW'), {'fused', 'foreach', 'capturable', 'differentiable'}
+#: Where the kernel keeps the batches that loader workers pass on; Docker gives a container 64 MB by default.
+_SHARED_MEMORY = Path('/dev/shm')
+#: Bytes for each worker: two batches of 128 tracklets of six frames of 288x144 pixels, and queues.
+_WORKER_BYTES = 192 * 2**20
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_finished_run: bool = False) -> Config:
@@ -106,7 +112,7 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
     """Disable, in place, what this machine cannot do, and log the changes.
 
     Without a GPU, this is mixed precision, ``pin_memory`` and other backends than ``gloo``; ``num_workers`` is reduced
-    if the batches do not fit into shared memory. With a GPU, Adam and AdamW use one fused kernel per step, unless the
+    to one per 192 MiB of free shared memory. With a GPU, Adam and AdamW use one fused kernel per step, unless the
     config says otherwise. ``amp`` asks for bfloat16 mixed precision; ``shared_memory`` are its free bytes, if known.
     """
     has_gpu = torch.cuda.is_available()
@@ -125,18 +131,31 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
                 wrapper.pop(key, None)
         if config.get('env_cfg') is not None:
             config.env_cfg.setdefault('dist_cfg', {})['backend'] = 'gloo'
-    free = free_shared_memory() if shared_memory is None else shared_memory
-    excessive = excessive_loaders(config._cfg_dict, free)
-    if free is not None and excessive:
-        print_log(describe_excess(excessive, free), logger='current', level=logging.WARNING)
-        for need, workers in excessive:
-            need.settings['num_workers'] = workers
-    for loader in [node for _, node in walk(config._cfg_dict) if isinstance(node, dict) and 'num_workers' in node]:
+    loaders = [node for _, node in walk(config._cfg_dict) if isinstance(node, dict) and 'num_workers' in node]
+    if shared_memory is None and _SHARED_MEMORY.is_dir():
+        shared_memory = shutil.disk_usage(_SHARED_MEMORY).free
+    if shared_memory is not None:
+        _reduce_workers(loaders, shared_memory)
+    for loader in loaders:
         if loader['num_workers'] == 0:
             loader.pop('persistent_workers', None)
             loader.pop('prefetch_factor', None)
         if not has_gpu:
             loader.pop('pin_memory', None)
+
+
+def _reduce_workers(loaders: list[dict], shared_memory: int) -> None:
+    """Reduce the workers of loaders to those for which the shared memory of a machine's processes is enough."""
+    fitting = shared_memory // (_WORKER_BYTES * int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
+    excessive = [one for one in loaders if isinstance(one['num_workers'], int) and one['num_workers'] > fitting]
+    for loader in excessive:
+        loader['num_workers'] = fitting
+    if excessive:
+        message = (
+            f'{_SHARED_MEMORY} has {size_text(shared_memory)} free: num_workers is reduced to {fitting} and loading is '
+            'slower; in Docker, start the container with a larger --shm-size'
+        )
+        print_log(message, logger='current', level=logging.WARNING)
 
 
 def config_name(config: Config) -> str:

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from dscreid.apis import train
-from dscreid.apis.build import build_resumed
 from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_run
 from dscreid.apis.preflight import check_stage, quiet_runner, try_runner
@@ -56,8 +54,7 @@ def _describe(config: Config, options: train.RunOptions) -> list[str]:
         return [f'   is finished: {finished.name} is taken as it is']
     resumed = resumable_checkpoint(work_dir) if options.resume else None
     with tempfile.TemporaryDirectory(prefix='dscreid_dry_run_') as folder:
-        build = partial(quiet_runner, config, folder, source=named)
-        runner, resumed = build_resumed(build, work_dir, resumed)
+        runner = quiet_runner(config, folder, resumed, named)
         model = unwrap_model(runner.model)
         if resumed is not None:
             start = f'continues after {resumed.name}'

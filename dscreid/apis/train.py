@@ -15,7 +15,7 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from dscreid.apis import run_folder
-from dscreid.apis.build import build_resumed, build_runner
+from dscreid.apis.build import build_runner
 from dscreid.apis.config import (
     config_hash,
     config_name,
@@ -145,8 +145,7 @@ def train_stage(
             from_main_process(lambda: run_folder.check_unused(work_dir, resume=False, overwrite=False))
     start = time.perf_counter()
     replaced = run_folder.files_of_run(work_dir) if overwrite and is_main_process() else []
-    build = partial(build_runner, config, source_checkpoint=source_checkpoint, partial_source=partial_source)
-    runner, resumed = build_resumed(build, work_dir, resumed)
+    runner = build_runner(config, resumed, source_checkpoint, partial_source)
     if is_main_process():  # an interrupted second run must not look finished, nor continue the first one
         run_folder.remove_files(replaced)
         if resumed is None:

@@ -39,34 +39,30 @@ def last_checkpoint(work_dir: Path) -> Path | None:
 
 
 def resumable_checkpoint(work_dir: Path) -> Path | None:
-    """Return the newest intact checkpoint of a run; None before the first checkpoint."""
-    named = _named(work_dir)
-    if named is not None:
-        try:
-            check_whole(named)
-        except CheckpointError as fault:
-            return earlier_checkpoint(work_dir, named, fault)
-    return named
+    """Return the newest intact checkpoint of a run; None before the first checkpoint.
 
-
-def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> Path:
-    """Return the newest intact checkpoint before ``named``, which cannot be used, with a warning.
-
-    ``epoch_0.pth`` identifies the run, so files left in the folder by an earlier run are never used.
+    If the named one is damaged, this is an earlier one, with a warning. ``epoch_0.pth`` identifies the run, so files
+    left in the folder by an earlier run are never used.
 
     Raises:
-        CheckpointError: If no earlier checkpoint of the same run is intact.
+        CheckpointError: If no checkpoint of the run is intact.
     """
-    run = run_of(work_dir / 'epoch_0.pth')
-    paths = [path for path in work_dir.glob('epoch_*.pth') if _epoch(path) < _epoch(named)]
-    for earlier in sorted(paths, key=_epoch, reverse=True):
-        if run is not None and run_of(earlier) == run:
-            print_log(f'{fault} Continuing from {earlier.name} instead', logger='current', level=logging.WARNING)
-            return earlier
-    raise CheckpointError(
-        f'{fault} No earlier checkpoint of the same run is intact: write the name of another one into '
-        f'{work_dir / POINTER}, or start again with --overwrite'
-    ) from fault
+    named = _named(work_dir)
+    try:
+        if named is not None:
+            check_whole(named)
+        return named
+    except CheckpointError as fault:
+        run = run_of(work_dir / 'epoch_0.pth')
+        paths = [path for path in work_dir.glob('epoch_*.pth') if _epoch(path) < _epoch(named)]
+        for earlier in sorted(paths, key=_epoch, reverse=True):
+            if run is not None and run_of(earlier) == run:
+                print_log(f'{fault} Continuing from {earlier.name} instead', logger='current', level=logging.WARNING)
+                return earlier
+        raise CheckpointError(
+            f'{fault} No earlier checkpoint of the same run is intact: write the name of another one into '
+            f'{work_dir / POINTER}, or start again with --overwrite'
+        ) from fault
 
 
 def check_whole(path: Path) -> dict:
@@ -104,8 +100,8 @@ def _named(work_dir: Path) -> Path | None:
     raise CheckpointError(f'{pointer}: does not name a file; name a checkpoint in it, or start again with --overwrite')
 
 
-def _epoch(path: Path) -> int:
-    match = re.fullmatch(r'epoch_(\d+)\.pth', path.name)
+def _epoch(path: Path | None) -> int:
+    match = re.fullmatch(r'epoch_(\d+)\.pth', path.name) if path else None
     return int(match[1]) if match else 0
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from dscreid.errors import CheckpointError
 from dscreid.models.memories import TargetMemories
 from dscreid.pseudo_labels import CrossLabels, PseudoLabels, SoftTargets
 from dscreid.structures import Modality, TrackletFeatures
@@ -36,18 +35,6 @@ class Centers:
         kept = {name: TrackletFeatures(*halves) for name, halves in state['features'].items()}
         features = {m: kept.get(m.value, kept[Modality.RGB.value]) for m in Modality}
         return cls(features, state['groups'] and _arrays(state['groups']))
-
-
-def check_centers(centers: Centers, dimension: int) -> None:
-    """Raise a CheckpointError if centers from a checkpoint are not finite, or do not fit the dimension or groups."""
-    for modality, features in centers.features.items():
-        name, halves = f'{modality.value} cluster centers', (features.static, features.dynamic)
-        if not len(features) or features.static.shape[1] != dimension:
-            raise CheckpointError(f'{name} of shape {tuple(features.static.shape)}, not (C, {dimension})')
-        if not all(half.is_floating_point() and half.isfinite().all() for half in halves):
-            raise CheckpointError(f'{name} that are not finite')
-        if centers.groups is not None and centers.groups[modality].shape != (len(features),):
-            raise CheckpointError(f'{len(centers.groups[modality])} groups for {len(features)} {name}')
 
 
 def held_centers(memories: TargetMemories, groups: Mapping[Modality, np.ndarray] | None = None) -> Centers | None:
@@ -86,19 +73,6 @@ def labels_from_state(state: Mapping[str, Any]) -> PseudoLabels:
         groups=state['groups'] and _arrays(state['groups']),
         center_modality=state['center_modality'] and Modality(state['center_modality']),
     )
-
-
-def check_labels(labels: PseudoLabels, counts: Mapping[Modality, int]) -> None:
-    """Raise a CheckpointError or ValueError if labels from a checkpoint belong to other tracklets, or are damaged."""
-    for modality, count in counts.items():
-        if len(labels.of(modality)) != count:
-            raise CheckpointError(f'{len(labels.of(modality))} labels for {count} {modality.value} tracklets')
-    for soft in filter(None, (labels.soft, labels.cross and labels.cross.soft)):
-        for modality, targets in soft.items():
-            targets.probabilities.check_format(full_check=True)
-            if not (np.isfinite(targets.probabilities.data).all() and np.isfinite(targets.weights).all()):
-                raise CheckpointError(f'soft labels of {modality.value} are not finite')
-    labels.numbered()
 
 
 def _tensors(arrays: Mapping[Modality, np.ndarray]) -> dict[str, torch.Tensor]:

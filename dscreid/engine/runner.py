@@ -25,7 +25,7 @@ from dscreid.engine.console import quiet_console
 from dscreid.engine.run_identity import SETTINGS_KEY, SOURCE_KEY
 from dscreid.engine.schedule import recompute_schedules
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.errors import CheckpointError, ConfigError
+from dscreid.errors import CheckpointError, ConfigError, DscreidError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY
 from dscreid.utils.files import replacing
 
@@ -33,6 +33,7 @@ from dscreid.utils.files import replacing
 HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 #: cuBLAS sums in a fixed order only with workspaces of a fixed size; torch's deterministic mode requires them.
 CUBLAS_VARIABLE = 'CUBLAS_WORKSPACE_CONFIG'
+_ANOTHER = 'write the name of an earlier checkpoint into last_checkpoint, or start again with --overwrite'
 
 
 class ReIDRunner(Runner):
@@ -130,6 +131,16 @@ class ReIDRunner(Runner):
                 f'{path}: cannot be written ({error.strerror or error}); earlier checkpoints are intact: '
                 'free disk space, then run again with --resume'
             ) from error
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """Resume from a checkpoint; raise CheckpointError if its training state does not fit this run."""
+        try:
+            super().resume(filename, *args, **kwargs)
+        except DscreidError as error:
+            raise CheckpointError(f'{filename}: cannot be resumed ({error}); {_ANOTHER}') from error
+        except Exception as error:  # a state of unexpected types or nesting may fail anywhere
+            reason = f'{type(error).__name__}: {" ".join(str(error).split())[:100]}'
+            raise CheckpointError(f'{filename}: its training state cannot be read ({reason}); {_ANOTHER}') from error
 
     def load_checkpoint(self, *args, **kwargs) -> dict:
         """Load a checkpoint's weights without ``meta['config']``, which ``Runner.resume`` would execute as code."""

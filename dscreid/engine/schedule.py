@@ -3,12 +3,13 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeVar
 
 from mmengine.optim import _ParamScheduler
 from mmengine.runner import Runner
 
-from dscreid.errors import ConfigError
+from dscreid.errors import CheckpointError, ConfigError
 
 Value = TypeVar('Value')
 #: Keys of a scheduler's state that record its progress; the other keys define its shape.
@@ -32,12 +33,14 @@ def turn_at(epoch: int, begins: Sequence[int], cycles: Sequence[Sequence[Value]]
     return cycle[(epoch - begin) % len(cycle)]
 
 
-def why_not_recomputable(schedulers: Any, saved: Any) -> str | None:
-    """Explain why a run's schedulers, built, cannot replace a checkpoint's states; None if they can or are the same."""
+def check_schedules(path: Path, content: Mapping[str, Any], schedulers: Any) -> None:
+    """Raise a CheckpointError if the schedules of a checkpoint end elsewhere and one follows past metrics."""
     followers = [type(own).__name__ for own in schedulers or () if _follows_metrics(own)]
-    if not followers or not _differ(schedulers, saved):
-        return None
-    return f'{followers[0]}, which follows the metrics of past epochs,'
+    if followers and _differ(schedulers, content.get('param_schedulers')):
+        raise CheckpointError(
+            f'{path}: {followers[0]}, which follows the metrics of past epochs, cannot be recomputed for another end; '
+            'keep train_cfg.max_epochs'
+        )
 
 
 def recompute_schedules(runner: Runner, content: dict[str, Any]) -> None:

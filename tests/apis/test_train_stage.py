@@ -13,7 +13,7 @@ import pytest
 import torch
 from mmengine import Config
 from mmengine.hooks import Hook
-from tiny_runs import damage_optimizer, write_tiny_configs
+from tiny_runs import write_tiny_configs
 
 from dscreid.apis import train
 from dscreid.apis.config import config_hash, fit_to_machine, load_config
@@ -205,18 +205,14 @@ def test_another_architecture_is_not_resumed(tiny_runs, tmp_path):
         run(tiny_runs.source, tmp_path, resume=True, **{'model.num_classes': 7})
 
 
-def test_a_damaged_optimizer_costs_the_epochs_after_the_last_sound_one(tiny_runs, tiny_experiment, tmp_path):
+def test_weights_alone_are_not_resumed(tiny_runs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tiny_runs.source, tmp_path, interrupt=dict(epoch=1))
-    damage_optimizer(tmp_path / 'epoch_1.pth')
-    whole = (tmp_path / 'epoch_0.pth').read_bytes()
-    damage_optimizer(tmp_path / 'epoch_0.pth')
-    message = r'epoch_0\.pth: .*\(optimizer: param_groups is not like that of the run\)\. No earlier checkpoint'
-    with pytest.raises(CheckpointError, match=message):
+    content = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)
+    del content['optimizer']
+    torch.save(content, tmp_path / 'epoch_1.pth')
+    with pytest.raises(CheckpointError, match=r'epoch_1\.pth: cannot be resumed, it holds weights without optimizer'):
         run(tiny_runs.source, tmp_path, resume=True)
-    (tmp_path / 'epoch_0.pth').write_bytes(whole)
-    result = run(tiny_runs.source, tmp_path, resume=True)
-    assert_same_weights(result, tiny_experiment.source_checkpoint)
 
 
 def test_a_finished_stage(tmp_path):

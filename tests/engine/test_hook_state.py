@@ -1,4 +1,4 @@
-"""What hooks left in the checkpoint of a real adaptation, damaged: refused by name, or shown to do no harm."""
+"""What hooks left in the checkpoint of a real adaptation, damaged: refused in one sentence."""
 
 import copy
 
@@ -10,7 +10,6 @@ from dscreid.apis.build import build_runner
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.train import train_stage
 from dscreid.engine.source_weights import check_resumable, unwrap_model
-from dscreid.engine.training_state import training_state_fault
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import load_checkpoint, load_weights
 
@@ -58,64 +57,12 @@ def runner(adaptation, begun, tmp_path_factory):
     return build_runner(config, begun / 'epoch_1.pth', None)
 
 
-def part(content, *names):
-    for name in names:
-        content = content[name]
-    return content
-
-
-def set_to(value, *names):
-    return lambda content: part(content, *names[:-1]).__setitem__(names[-1], value)
-
-
-def drop(*names):
-    return lambda content: part(content, *names[:-1]).pop(names[-1])
-
-
-def shorten(*names):
-    return lambda content: set_to(part(content, *names)[:-1], *names)(content)
-
-
-def as_float(*names):
-    return lambda content: set_to(part(content, *names).double(), *names)(content)
-
-
-def in_halves(change):
-    """Change both halves of the visible cluster centers."""
-
-    def damage(content):
-        features = content['cluster_centers']['features']
-        features['rgb'] = tuple(change(half) for half in features['rgb'])
-
-    return damage
-
-
-OWN = ('cluster_labels', 'own', 'rgb')
 DAMAGES = {
-    'labels of another type': (set_to([1], 'cluster_labels'), 'it cannot be read'),
-    'labels that are a number': (set_to(0, 'cluster_labels'), 'it cannot be read'),
-    'labels that are empty': (set_to({}, 'cluster_labels'), 'it cannot be read'),
-    'labels of one modality': (drop('cluster_labels', 'own', 'ir'), 'it cannot be read'),
-    'labels without groups': (drop('cluster_labels', 'groups'), 'it cannot be read'),
-    'labels as a list': (set_to([0, 1], *OWN), 'it cannot be read'),
-    'a label missing': (shorten(*OWN), r'\d+ labels for \d+ rgb tracklets'),
-    'labels as floats': (as_float(*OWN), 'it cannot be read .*int64'),
-    'labels below -1': (lambda c: part(c, *OWN).fill_(-2), 'it cannot be read .*>= -1'),
-    'a group missing': (shorten('cluster_labels', 'groups', 'ir'), 'it cannot be read .*ir groups for clusters'),
-    'no centres': (drop('cluster_centers'), 'the cluster centers that the next epoch reads are missing'),
-    'centres of another type': (set_to('x', 'cluster_centers'), 'it cannot be read'),
-    'centres that are empty': (set_to({}, 'cluster_centers'), 'it cannot be read'),
-    'centres of infrared alone': (drop('cluster_centers', 'features', 'rgb'), 'it cannot be read'),
-    'one half of the centres': (
-        lambda c: set_to(part(c, 'cluster_centers', 'features', 'rgb')[:1], 'cluster_centers', 'features', 'rgb')(c),
-        'it cannot be read',
-    ),
-    'a centre missing': (in_halves(lambda half: half[:-1]), r'\d+ groups for \d+ rgb cluster centers'),
-    'no centre': (in_halves(lambda half: half[:0]), r'rgb cluster centers of shape \(0, 32\)'),
-    'narrow centres': (in_halves(lambda half: half[:, :5]), r'rgb cluster centers of shape .*, not \(C, 32\)'),
-    'centres that are NaN': (in_halves(lambda half: half * float('nan')), 'rgb cluster centers that are not finite'),
-    'centres as numbers': (in_halves(lambda half: half.long()), 'rgb cluster centers that are not finite'),
-}  # fmt: skip
+    'labels of another type': (lambda c: c.update(cluster_labels=[1]), 'training state cannot be read'),
+    'labels of one modality': (lambda c: c['cluster_labels']['own'].pop('ir'), 'training state cannot be read'),
+    'no centers': (lambda c: c.pop('cluster_centers'), 'the cluster centers that the next epoch reads are missing'),
+    'no groups': (lambda c: c['optimizer'].update(param_groups=[]), 'training state cannot be read'),
+}
 
 
 @pytest.fixture
@@ -123,19 +70,18 @@ def content(begun):
     return copy.deepcopy(load_checkpoint(begun / 'epoch_1.pth'))
 
 
-def test_it_is_all_there_and_sound(runner, content):
+def test_it_is_all_there(content):
     assert {'cluster_labels', 'cluster_centers'} <= content.keys()
     assert content['cluster_labels']['groups'] is not None
-    assert training_state_fault(runner, content) is None
 
 
 @pytest.mark.parametrize('name', DAMAGES)
-def test_what_is_damaged_is_named(runner, content, name):
+def test_a_state_that_cannot_be_resumed_is_one_sentence(runner, content, name, tmp_path):
     damage, message = DAMAGES[name]
     damage(content)
-    fault = training_state_fault(runner, content)
-    with pytest.raises(CheckpointError, match=f'^state of hooks: {message}'):
-        raise CheckpointError(fault or 'nothing was found')
+    torch.save(content, tmp_path / 'damaged.pth')
+    with pytest.raises(CheckpointError, match=rf'damaged\.pth: .*{message}'):
+        runner.resume(str(tmp_path / 'damaged.pth'))
 
 
 def test_memories_are_in_no_checkpoint(runner, content, begun, tmp_path):
@@ -147,26 +93,18 @@ def test_memories_are_in_no_checkpoint(runner, content, begun, tmp_path):
         check_resumable(unwrap_model(runner.model), tmp_path / 'more.pth')
 
 
-def damaged(folder, *damages):
-    content = load_checkpoint(folder / 'epoch_1.pth')
-    for damage in damages:
-        damage(content)
-    torch.save(content, folder / 'epoch_1.pth')
-
-
 @pytest.mark.slow
-def test_a_run_goes_on_before_what_is_damaged_and_without_what_is_not_needed(adaptation, begun, caplog):
-    """Centres are read: the epoch is repeated. Labels to keep and to compare with are not: it trains on the same."""
+def test_labels_to_keep_are_not_needed_to_go_on(adaptation, begun):
     untouched = (begun / 'epoch_1.pth').read_bytes()
     weights = []
-    for damages in ((), (drop('cluster_labels'),), (drop('cluster_centers'),)):
+    for is_damaged in (False, True):
         (begun / 'epoch_1.pth').write_bytes(untouched)
         (begun / 'last_checkpoint').write_text('epoch_1.pth')
-        damaged(begun, *damages)
+        if is_damaged:
+            content = load_checkpoint(begun / 'epoch_1.pth')
+            del content['cluster_labels']
+            torch.save(content, begun / 'epoch_1.pth')
         weights.append(load_weights(adaptation(begun, resume=True)[1]()))
         (begun / 'finished.json').unlink()
-    repeated = load_checkpoint(begun / 'epoch_1.pth')
-    assert 'cluster_centers' in repeated
     (begun / 'epoch_1.pth').write_bytes(untouched)
-    for other in weights[1:]:
-        assert all(torch.equal(value, other[name]) for name, value in weights[0].items())
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())

@@ -1,6 +1,7 @@
 """What a config schedules by epoch, and schedules that are computed anew for another number of epochs."""
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,8 +9,8 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmengine.optim.scheduler import CosineAnnealingLR, LinearLR, MultiStepLR, ReduceOnPlateauLR
 
-from dscreid.engine.schedule import check_stages, recompute_schedules, turn_at, why_not_recomputable
-from dscreid.errors import ConfigError
+from dscreid.engine.schedule import check_schedules, check_stages, recompute_schedules, turn_at
+from dscreid.errors import CheckpointError, ConfigError
 
 LENGTH = 4  # iterations of an epoch
 
@@ -143,9 +144,8 @@ def test_what_depends_on_past_metrics_is_refused():
     def plateau(end):
         return lambda wrapper: [ReduceOnPlateauLR(wrapper, monitor='loss', end=end)]
 
-    saved = checkpoint(make_runner(plateau(4)), 2)['param_schedulers']
-    assert why_not_recomputable(make_runner(plateau(4)).param_schedulers, saved) is None
-    assert why_not_recomputable(None, None) is None
-    reason = why_not_recomputable(make_runner(plateau(6)).param_schedulers, saved)
-    assert reason is not None
-    assert reason.startswith('ReduceOnPlateauLR')
+    saved, path = checkpoint(make_runner(plateau(4)), 2), Path('epoch_2.pth')
+    check_schedules(path, saved, make_runner(plateau(4)).param_schedulers)
+    check_schedules(path, {}, None)
+    with pytest.raises(CheckpointError, match='ReduceOnPlateauLR'):
+        check_schedules(path, saved, make_runner(plateau(6)).param_schedulers)

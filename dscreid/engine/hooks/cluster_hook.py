@@ -246,14 +246,11 @@ class ClusterHook(Hook):
             checkpoint[_CENTERS_KEY] = centers.state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Restore what :meth:`before_save_checkpoint` added; raise CheckpointError if it is missing or does not fit."""
+        """Restore what :meth:`before_save_checkpoint` added; raise CheckpointError if it is missing."""
         if (state := checkpoint.get(_LABELS_KEY)) is not None:
             self.labels = label_state.labels_from_state(state)
-            dataset: Any = runner.train_loop.dataloader.dataset
-            label_state.check_labels(self.labels, {m: len(dataset.indices(m)) for m in Modality})
         if (state := checkpoint.get(_CENTERS_KEY)) is not None:
             self._resumed_centers = label_state.Centers.from_state(state)
-            label_state.check_centers(self._resumed_centers, unwrap_model(runner.model).backbone.embed_dim)
         elif self._labeler(meta_of(checkpoint).get('epoch', 0)).needs_centers and self.on_failure != 'skip':
             raise CheckpointError('the cluster centers that the next epoch reads are missing')
 
