@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from dscreid.datasets.decoding import choose_decoder, decode_frame
 from dscreid.datasets.index_files import shortened
@@ -29,32 +29,6 @@ class OnBadFrame(str, Enum):
     ERROR = 'error'
     SUBSTITUTE = 'substitute'
     SKIP_TRACKLET = 'skip_tracklet'
-
-
-class FrameMarks:
-    """Marks for the frames that failed to load, in shared memory, which all workers of a dataset set."""
-
-    def __init__(self, tracklets: Sequence[Tracklet]) -> None:
-        lengths = [len(tracklet) for tracklet in tracklets]
-        self._starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        self._marks = torch.zeros(int(self._starts[-1]), dtype=torch.uint8).share_memory_()
-
-    def __deepcopy__(self, memo: dict) -> 'FrameMarks':
-        """Copy the marks to new shared memory (MMEngine copies the dataset that it receives)."""
-        copied = object.__new__(FrameMarks)
-        copied._starts = self._starts
-        copied._marks = self._marks.clone().share_memory_()
-        return copied
-
-    def mark(self, tracklet: int, position: int) -> None:
-        """Mark a frame of a tracklet."""
-        self._marks[self._starts[tracklet] + position] = 1
-
-    def marked(self) -> list[tuple[int, int]]:
-        """``(tracklet, position)`` of the marked frames, ascending."""
-        flat = np.flatnonzero(self._marks.numpy())
-        rows = np.searchsorted(self._starts, flat, side='right') - 1
-        return [(int(row), int(place)) for row, place in zip(rows, flat - self._starts[rows], strict=True)]
 
 
 def fault_of(storage: FrameStorage, frame: str) -> str | None:
@@ -109,21 +83,18 @@ def _read_kept(file: Path, fingerprint: str) -> list[str] | None:
     return content['bad'] if known else None
 
 
-def load_or_substitute(
-    load: Callable[[str], np.ndarray | FrameError], frames: Sequence[str], position: int
-) -> tuple[np.ndarray, list[int]]:
-    """Load the frame of a tracklet at ``position``, or the nearest one for which ``load`` returns no error.
+def with_substitutes(tracklet: Tracklet, bad: Container[str], root: Path) -> Tracklet:
+    """Replace the bad frames of a tracklet by the nearest good ones; of two at the same distance, by the earlier one.
 
-    Ties go to the earlier one. Also returns the positions that failed; raises DatasetError if all of them do.
+    Raises DatasetError if all frames are bad.
     """
-    failed: list[int] = []
-    for place in sorted(range(len(frames)), key=lambda place: (abs(place - position), place)):
-        found = load(frames[place])
-        if not isinstance(found, FrameError):
-            return found, failed
-        failed.append(place)
-    remedy = "on_bad_frame='skip_tracklet' leaves such tracklets out"
-    raise DatasetError(f'none of the {len(frames)} frames can be read; last: {found}; {remedy}')
+    frames = tracklet.frames
+    good = np.array([place for place, frame in enumerate(frames) if frame not in bad], dtype=np.int64)
+    if not len(good):
+        remedy = "on_bad_frame='skip_tracklet' leaves such tracklets out"
+        raise DatasetError(f'{root / frames[0]}: all {len(frames)} frames of its tracklet are bad; {remedy}')
+    nearest = (good[np.abs(good - place).argmin()] for place in range(len(frames)))
+    return replace(tracklet, frames=tuple(frames[place] for place in nearest))
 
 
 def describe_frames(entries: Iterable[Mapping[str, str]]) -> str:

@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from torch.utils.data import Dataset
 from typing_extensions import Self
 
-from dscreid.datasets.bad_frames import FrameMarks, OnBadFrame, describe_frames, fault_of, find_bad_frames
+from dscreid.datasets.bad_frames import OnBadFrame, describe_frames, find_bad_frames, with_substitutes
 from dscreid.datasets.index_files import shortened
 from dscreid.datasets.records import (
     GroundTruth,
@@ -72,9 +72,9 @@ class TrackletDataset(Dataset, ABC):
         modality: ``'rgb'`` or ``'ir'`` keeps only the tracklets of that modality.
         min_seq_len: Minimum number of frames; shorter tracklets are left out. None means ``MIN_SEQ_LEN``.
         expected_statistics: ``'published'`` logs differences from the published counts; None for other data.
-        on_bad_frame: What to do with missing or incomplete images: ``'error'``, ``'substitute'`` (the nearest readable
-            frame of the tracklet) or ``'skip_tracklet'`` (decodes all frames when the dataset is created, leaves out
-            tracklets with a bad one and numbers identities without them; see ``bad_frames.find_bad_frames``).
+        on_bad_frame: What to do with missing or incomplete images: ``'error'``, ``'substitute'`` (read the nearest
+            readable frame of the tracklet) or ``'skip_tracklet'`` (leave out the tracklet and number identities without
+            it). The last two decode all frames when the dataset is created; see ``bad_frames.find_bad_frames``.
 
     Attributes:
         tracklets: The records, ``list[Tracklet]``.
@@ -125,7 +125,7 @@ class TrackletDataset(Dataset, ABC):
         self.min_seq_len = self.MIN_SEQ_LEN if min_seq_len is None else min_seq_len
         self.on_bad_frame = OnBadFrame(on_bad_frame)
         self.num_skipped_tracklets = 0
-        self._skipped_frames: dict[str, str] | None = None
+        self._bad_frames: dict[str, str] | None = None
         self.storage = open_frames(self.root)
         self.pipeline = self._build_pipeline(pipeline)
         warnings = self._load()
@@ -138,9 +138,8 @@ class TrackletDataset(Dataset, ABC):
     def __getitem__(self, draw: Draw | int) -> dict[str, Any]:
         """Load the tracklet of a draw (a plain index means seed 0) and return the output of the pipeline."""
         index, seed, position = draw if isinstance(draw, tuple) else Draw(int(draw), seed=0)
-        bad_positions: set[int] = set()
         results = {
-            'tracklet': self.tracklets[index],
+            'tracklet': self._substituted.get(index, self.tracklets[index]),
             'root': self.root,
             'storage': self.storage,
             'index': index,
@@ -150,13 +149,9 @@ class TrackletDataset(Dataset, ABC):
             'label': None if self.labels is None else int(self.labels[index]),
             'rng': np.random.default_rng([seed, index]),
             'on_bad_frame': self.on_bad_frame,
-            'bad_positions': bad_positions,
         }
         for transform in self.pipeline:
             results = transform(results)
-        if self._marks is not None:
-            for bad in bad_positions:
-                self._marks.mark(index, bad)
         return results
 
     def with_pipeline(self, pipeline: Pipeline) -> Self:
@@ -183,14 +178,8 @@ class TrackletDataset(Dataset, ABC):
         return self._fingerprint
 
     def bad_frames(self) -> list[dict[str, str]]:
-        """List ``frame`` and ``fault`` of the bad frames left out or substituted so far, also by loader workers."""
-        if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
-            found = dict(sorted((self._skipped_frames or {}).items()))
-        else:
-            marked = [] if self._marks is None else self._marks.marked()
-            frames = dict.fromkeys(self.tracklets[row].frames[place] for row, place in marked)
-            found = {frame: fault_of(self.storage, frame) or 'readable again' for frame in frames}
-        return [dict(frame=frame, fault=fault) for frame, fault in found.items()]
+        """List ``frame`` and ``fault`` of the bad frames that are substituted, or whose tracklets are left out."""
+        return [dict(frame=frame, fault=fault) for frame, fault in sorted((self._bad_frames or {}).items())]
 
     def missing_identities(self) -> str | None:
         """Explain why retrieval cannot be evaluated on this split; None if any tracklet has a person id."""
@@ -285,7 +274,12 @@ class TrackletDataset(Dataset, ABC):
         self.same_as = first_rows(self.tracklets)
         self._is_rgb = np.array([t.modality is Modality.RGB for t in self.tracklets])
         self._fingerprint = index_fingerprint(self.tracklets)
-        self._marks = FrameMarks(self.tracklets) if self.on_bad_frame is OnBadFrame.SUBSTITUTE else None
+        bad = self._bad_frames if self.on_bad_frame is OnBadFrame.SUBSTITUTE and self._bad_frames else {}
+        self._substituted = {
+            row: with_substitutes(t, bad, self.root)
+            for row, t in enumerate(self.tracklets)
+            if not bad.keys().isdisjoint(t.frames)
+        }
         if not self.repeats:
             return parsed.warnings
         return (
@@ -298,8 +292,13 @@ class TrackletDataset(Dataset, ABC):
         """Leave out records, number the identities, then apply ``modality``."""
         keep = np.array([len(t) >= self.min_seq_len for t in parsed.tracklets], dtype=bool)
         keep[list(repeated_rows(parsed.tracklets))] = False
-        if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
-            keep &= self._without_bad_frames(parsed.tracklets, keep)
+        if self.on_bad_frame is not OnBadFrame.ERROR and self._bad_frames is None:
+            checked = [t for t, kept in zip(parsed.tracklets, keep, strict=True) if kept]
+            self._bad_frames = find_bad_frames(self.storage, checked, index_fingerprint(checked))
+        if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET and self._bad_frames:
+            good = np.array([self._bad_frames.keys().isdisjoint(t.frames) for t in parsed.tracklets], dtype=bool)
+            self.num_skipped_tracklets = int((keep & ~good).sum())
+            keep &= good
         labels = num_classes = None
         if self.labelled and self.split in self.TRAIN_SPLITS:
             identities = np.unique(parsed.pids[keep])
@@ -315,13 +314,6 @@ class TrackletDataset(Dataset, ABC):
         )
         return selected, None if labels is None else labels[rows].astype(np.int64), num_classes
 
-    def _without_bad_frames(self, tracklets: Sequence[Tracklet], keep: np.ndarray) -> np.ndarray:
-        if self._skipped_frames is None:
-            checked = [t for t, kept in zip(tracklets, keep, strict=True) if kept]
-            self._skipped_frames = find_bad_frames(self.storage, checked, index_fingerprint(checked))
-            self.num_skipped_tracklets = sum(not self._skipped_frames.keys().isdisjoint(t.frames) for t in checked)
-        return np.array([self._skipped_frames.keys().isdisjoint(t.frames) for t in tracklets], dtype=bool)
-
     def _log_report(self, warnings: tuple[str, ...], expected_statistics: str | None) -> None:
         title = (
             f'{type(self).__name__} {self.split} ({"labeled" if self.labelled else "unlabeled"}) in '
@@ -330,10 +322,12 @@ class TrackletDataset(Dataset, ABC):
         if self.storage.frame_format is not None:
             title += f', frames packed as {self.storage.frame_format}'
         print_log(f'{title}\n{statistics_table(self.statistics())}', logger='current')
-        if self._skipped_frames:
+        if self._bad_frames:
+            number = self.num_skipped_tracklets or len(self._substituted)
+            fate = 'are left out' if self.num_skipped_tracklets else 'repeat readable frames'
             warnings += (
-                f'{self.root}: {self.num_skipped_tracklets} tracklets of split {self.split!r} are left out, since they '
-                f'contain {len(self._skipped_frames)} unreadable frames: {describe_frames(self.bad_frames())}',
+                f'{self.root}: {number} tracklets of split {self.split!r} {fate}, since they contain '
+                f'{len(self._bad_frames)} unreadable frames: {describe_frames(self.bad_frames())}',
             )
         if expected_statistics == 'published' and self.PUBLISHED:
             warnings += self._published_warnings()

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from dscreid.datasets.bad_frames import OnBadFrame, load_or_substitute
+from dscreid.datasets.bad_frames import OnBadFrame
 from dscreid.datasets.decoding import choose_decoder, decode_frame
 from dscreid.datasets.storage import FolderFrames, FrameFormat, FrameStorage
 from dscreid.errors import ConfigError, DatasetError, FrameError
@@ -123,26 +123,26 @@ class LoadFrames:
         self.backend, self._decode = choose_decoder(self.backend)
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add the decoded frames, and to ``bad_positions`` those of frames that were substituted."""
+        """Add the decoded frames to ``results``."""
         storage = results.get('storage') or FolderFrames(results['root'])
         self._check_format(storage.frame_format, storage.root)
-        load = cache(lambda frame: self._load(storage, frame, results))  # tries no frame twice, even if it fails
+        load = cache(lambda frame: self._load(storage, frame, results))  # short tracklets repeat frames
         frames = np.empty((len(results['frame_paths']), *self.size, 3), np.uint8)
-        for number, out in enumerate(frames):
-            fit_frame(_image(load, results, number), out, self.area_when_shrinking)
+        for frame, out in zip(results['frame_paths'], frames, strict=True):
+            fit_frame(load(frame), out, self.area_when_shrinking)
         results['frames'] = frames
         return results
 
-    def _load(self, storage: FrameStorage, frame: str, results: dict[str, Any]) -> np.ndarray | FrameError:
-        tracklet, choice = results['tracklet'], results.get('on_bad_frame')
+    def _load(self, storage: FrameStorage, frame: str, results: dict[str, Any]) -> np.ndarray:
+        tracklet = results['tracklet']
         where = f'frame of tracklet {results["index"]}, {tracklet.modality.value}, camera {tracklet.camera}'
         try:
             return decode_frame(storage, frame, self._decode, self.size if self.reduce else None)
         except FrameError as error:
-            remedy = '' if choice is OnBadFrame.SUBSTITUTE else ", or set the dataset's on_bad_frame"
-            if choice is OnBadFrame.SKIP_TRACKLET:
+            remedy = ", or set the dataset's on_bad_frame"
+            if results.get('on_bad_frame', OnBadFrame.ERROR) is not OnBadFrame.ERROR:
                 remedy = "; it could be read when the dataset's frames were checked, see docs/reliability.md"
-            return FrameError(f'{error}{remedy} ({where})')
+            raise FrameError(f'{error}{remedy} ({where})') from None
         except DatasetError as error:
             raise DatasetError(f'{error} ({where})') from None
 
@@ -153,18 +153,6 @@ class LoadFrames:
                 f'{root}: the frames were packed with size={packed.size} and area_when_shrinking='
                 f'{packed.area_when_shrinking}; give LoadFrames the same, or pack the dataset again into a new folder'
             )
-
-
-def _image(load: Callable[[str], np.ndarray | FrameError], results: dict[str, Any], number: int) -> np.ndarray:
-    if results.get('on_bad_frame') is OnBadFrame.SUBSTITUTE:
-        position = int(results['frame_indices'][number])
-        image, failed = load_or_substitute(load, results['tracklet'].frames, position)
-        results['bad_positions'].update(failed)
-        return image
-    found = load(results['frame_paths'][number])
-    if isinstance(found, FrameError):
-        raise found
-    return found
 
 
 @TRANSFORMS.register_module()

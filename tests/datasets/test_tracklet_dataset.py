@@ -82,7 +82,7 @@ def test_no_attribute_of_an_unlabelled_split_holds_ids(worlds):
     assert set(vars(dataset)) == {
         'root', 'split', 'labelled', 'modality', 'min_seq_len', 'foreign_frames', 'pipeline', 'tracklets',
         'labels', 'num_classes', 'cameras', 'storage', '_is_rgb', '_fingerprint', 'on_bad_frame',
-        'num_skipped_tracklets', '_skipped_frames', '_marks', 'same_as', 'wheres', 'repeats',
+        'num_skipped_tracklets', '_bad_frames', '_substituted', 'same_as', 'wheres', 'repeats',
     }  # fmt: skip
     assert (dataset.labels, dataset.wheres, dataset.repeats) == (None, None, ())
 

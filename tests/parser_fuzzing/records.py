@@ -108,21 +108,18 @@ CRITERIA = Parser(
 )
 
 _ENTRY = {
-    'dataset': 'd', 'split': 'train', 'index': 'i', 'on_bad_frame': 'substitute', 'count': 1,
-    'skipped_tracklets': 0, 'frames': [{'frame': 'a.jpg', 'fault': 'missing'}],
+    'index': 'i', 'on_bad_frame': 'substitute', 'count': 1, 'skipped_tracklets': 0,
+    'frames': [{'frame': 'a.jpg', 'fault': 'missing'}],
 }  # fmt: skip
 
 
 def _use_bad_frames(folder: Path, case: dict[str, Any]) -> object:
-    entries = bad_frames_hook.merge_entries(bad_frames_hook.read_entries(folder), [_ENTRY])
-    return write_json(folder / 'again', dict(datasets=entries))
+    return write_json(folder / 'again', bad_frames_hook.read_entries(folder) | {'d train': _ENTRY})
 
 
 BAD_FRAMES = Parser(
     name='bad_frames.json',
-    cases=mutated_json({'datasets': [_ENTRY, {**_ENTRY, 'split': 'test'}]}).map(
-        lambda content: {'bad_frames.json': content}
-    ),
+    cases=mutated_json({'d train': _ENTRY, 'd test': _ENTRY}).map(lambda content: {'bad_frames.json': content}),
     parse=_use_bad_frames,
     errors=(CheckpointError,),
     named=('bad_frames.json',),
