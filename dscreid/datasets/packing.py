@@ -18,8 +18,8 @@ import numpy as np
 from dscreid.datasets.decoding import choose_decoder, decode_frame
 from dscreid.datasets.index_files import index_file
 from dscreid.datasets.storage import MANIFEST, FolderFrames, FrameFormat
-from dscreid.datasets.storage.manifest import TABLE, Manifest, ShardRecord, read_manifest, shard_name, write_manifest
-from dscreid.datasets.storage.shards import build_table, read_shard, save_table, write_shard
+from dscreid.datasets.storage.manifest import Manifest, ShardRecord, read_manifest, shard_name, write_manifest
+from dscreid.datasets.storage.shards import write_shard
 from dscreid.datasets.tracklet_dataset import TrackletDataset
 from dscreid.datasets.transforms import fit_frame
 from dscreid.errors import ConfigError, DatasetError
@@ -109,14 +109,14 @@ def dataset_class(layout: str) -> type[TrackletDataset]:
 
 
 def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
-    """Copy finished shards and the table from a folder's manifest; DatasetError if it was made by another plan."""
+    """Copy finished shards from a folder's manifest; DatasetError if it was made by another plan."""
     for name in ('layout', 'frame_format', 'splits', 'fake_ir', 'frames_per_shard', 'plan', 'index_files'):
         before, now = getattr(recorded, name), getattr(manifest, name)
         if before != now and not (name == 'layout' and dataset_class(before) is dataset_class(now)):
             changed = 'the index files of the source changed'
             what = changed if name in ('plan', 'index_files') else f'{name} was {before}, now {now}'
             raise DatasetError(f'the folder was packed differently ({what}); choose a new folder')
-    return replace(manifest, shards=recorded.shards, table=recorded.table)
+    return replace(manifest, shards=recorded.shards)
 
 
 def _listed_frames(kind: type[TrackletDataset], source: Path, splits: Sequence[str], fake_ir: bool) -> Iterator[str]:
@@ -149,11 +149,6 @@ def pack(plan: PackingPlan, root: str | Path, jobs: int = 1) -> Manifest:
             manifest = _with_record(manifest, number, record)
             write_manifest(root, manifest)
             bar.advance(task, len(plan.frames_of(number)))
-    columns = [read_shard(root / shard_name(number), 'offsets', 'crc32') for number in range(len(manifest.shards))]
-    with replacing(root / TABLE) as path:
-        save_table(path, build_table(plan.frames, columns))
-        manifest = replace(manifest, table=sha256(path))
-    write_manifest(root, manifest)
     return manifest
 
 
@@ -166,8 +161,6 @@ def verify(root: str | Path) -> Manifest:
     manifest = read_manifest(root)
     expected = {shard_name(number): record.sha256 for number, record in _finished(manifest)}
     expected.update(manifest.index_files)
-    if manifest.table is not None:
-        expected[TABLE] = manifest.table
     damaged = [name for name in track(expected, 'verifying') if not _is_intact(root / name, expected[name])]
     if damaged:
         what = f'{len(damaged)} files are missing or damaged: {", ".join(damaged)}'
@@ -256,7 +249,7 @@ def _finished(manifest: Manifest) -> list[tuple[int, ShardRecord]]:
 def _with_record(manifest: Manifest, number: int, record: ShardRecord | None) -> Manifest:
     shards = list(manifest.shards)
     shards[number] = record
-    return replace(manifest, shards=tuple(shards), table=None)
+    return replace(manifest, shards=tuple(shards))
 
 
 def _is_intact(path: Path, expected: str) -> bool:

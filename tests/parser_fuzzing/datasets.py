@@ -195,13 +195,11 @@ def _mutated_packed(name: str) -> st.SearchStrategy[dict[str, Any]]:
 
 PACKED = Parser(
     name='packed frames',
-    cases=st.sampled_from((MANIFEST, MANIFEST, 'frames.safetensors', 'shards/00000.safetensors')).flatmap(
-        _mutated_packed
-    ),
+    cases=st.sampled_from((MANIFEST, MANIFEST, 'shards/00000.safetensors')).flatmap(_mutated_packed),
     parse=_parse(HITSZVCM),
     prepare=_prepare_packed,
     errors=(DatasetError,),
-    named=(MANIFEST, 'frames.safetensors', '00000.safetensors', '00001.safetensors', 'root: '),
+    named=(MANIFEST, '00000.safetensors', '00001.safetensors', 'root: '),
 )
 
 PARSERS = (HITSZ, BUPT, KEPT_BAD_FRAMES, PACKED)

@@ -1,14 +1,16 @@
 """Storage of frames: plain image files, or the shards written by ``dscreid pack``."""
 
-import hashlib
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dscreid.datasets.frame_files import path_inside, read_frame_bytes
-from dscreid.datasets.storage.manifest import MANIFEST, TABLE, read_manifest, shard_name
-from dscreid.datasets.storage.shards import FrameTable, map_shard, parse_table, read_shard
+from dscreid.datasets.storage.manifest import MANIFEST, read_manifest, shard_name
+from dscreid.datasets.storage.shards import FrameTable, map_shard, read_columns
 from dscreid.errors import DatasetError
+
+Read = TypeVar('Read')
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
@@ -45,7 +47,7 @@ class FolderFrames:
 class PackedFrames:
     """Frames in memory-mapped shards; the CRC-32 of a frame is checked on every read.
 
-    Raises DatasetError if packing is not finished, or ``packing.json`` or the frame table is damaged.
+    Raises DatasetError if packing is not finished, or ``packing.json`` or the index of a shard is damaged.
     """
 
     remedy = 'pack the dataset again into a new folder'
@@ -57,7 +59,8 @@ class PackedFrames:
         self._command = f'this command writes it: {self.manifest.command(self.root)}'
         if not self.manifest.is_finished:
             raise DatasetError(f'{self.root}: not all frames are packed yet; {self._command}')
-        self._table = self._read_table()
+        numbers = range(len(self.manifest.shards))
+        self._table = FrameTable.of([self._read_shard(number, read_columns) for number in numbers])
         self._shards: dict[int, memoryview] = {}
 
     def read(self, frame: str) -> memoryview:
@@ -68,7 +71,9 @@ class PackedFrames:
             raise DatasetError(
                 f'{self.root / frame}: this frame is not among the packed ones (splits packed: {splits}); {self.remedy}'
             )
-        content = self._shard(entry.shard)[entry.offset : entry.offset + entry.length]
+        if entry.shard not in self._shards:
+            self._shards[entry.shard] = self._read_shard(entry.shard, map_shard)
+        content = self._shards[entry.shard][entry.offset : entry.offset + entry.length]
         if len(content) != entry.length or zlib.crc32(content) != entry.crc32:
             raise self._damaged(shard_name(entry.shard), f'frame {frame} has a wrong checksum')
         return content
@@ -79,37 +84,17 @@ class PackedFrames:
 
     def list_frames(self) -> list[str]:
         """List the paths of all packed frames, sorted."""
-        frames: list[str] = []
-        for number in range(len(self.manifest.shards)):
-            name = shard_name(number)
-            try:
-                (paths,) = read_shard(path_inside(self.root, name), 'paths')
-            except (OSError, ValueError) as error:
-                raise self._damaged(name, str(error)) from None
-            frames += paths.tobytes().decode('utf-8', 'surrogatepass').split('\n')
-        return sorted(frames)
+        return [path.decode('utf-8', 'surrogatepass') for path in self._table.paths]
 
-    def _read_table(self) -> FrameTable:
-        try:
-            content = Path(path_inside(self.root, TABLE)).read_bytes()
-            if hashlib.sha256(content).hexdigest() != self.manifest.table:
-                raise ValueError('it has a wrong checksum')
-            return parse_table(content)
-        except (OSError, ValueError) as error:
-            raise self._damaged(TABLE, str(error)) from None
-
-    def _shard(self, number: int) -> memoryview:
-        if number in self._shards:
-            return self._shards[number]
-        name = shard_name(number)
+    def _read_shard(self, number: int, read: Callable[[Path], Read]) -> Read:
+        name, record = shard_name(number), self.manifest.shards[number]
         path = Path(path_inside(self.root, name))
         try:
             if not path.is_file():
                 raise ValueError('it is missing')
-            record = self.manifest.shards[number] if number < len(self.manifest.shards) else None
             if record is None or path.stat().st_size != record.bytes:
                 raise ValueError('it has a wrong size')
-            return self._shards.setdefault(number, map_shard(path))
+            return read(path)
         except (OSError, ValueError) as error:
             raise self._damaged(name, str(error)) from None
 

@@ -12,13 +12,12 @@ from dscreid.errors import ConfigError, DatasetError
 from dscreid.utils.files import replacing
 
 MANIFEST = 'packing.json'
-TABLE = 'frames.safetensors'
-VERSION = 1
+VERSION = 2
 ENCODINGS = ('jpeg', 'raw')
 #: Types of the fields that ``FrameFormat`` and ``ShardRecord`` do not check.
 _KINDS = {
     'layout': str, 'source': str, 'fake_ir': bool, 'frames_per_shard': int, 'num_frames': int, 'plan': str,
-    'index_files': Mapping, 'table': str | None,
+    'index_files': Mapping,
 }  # fmt: skip
 
 
@@ -58,8 +57,8 @@ class ShardRecord:
 class Manifest:
     """Content of ``packing.json``.
 
-    ``plan`` is a digest of the frames' paths in order, ``index_files`` maps copied files to their SHA-256, ``shards``
-    contains None for unfinished ones, and ``table`` is the SHA-256 of the frame table when everything is packed.
+    ``plan`` is a digest of the frames' paths in order, ``index_files`` maps copied files to their SHA-256, and
+    ``shards`` contains None for unfinished ones.
     """
 
     layout: str
@@ -72,12 +71,11 @@ class Manifest:
     plan: str
     index_files: Mapping[str, str]
     shards: tuple[ShardRecord | None, ...] = field(repr=False)
-    table: str | None = None
 
     @property
     def is_finished(self) -> bool:
         """Whether all frames are packed."""
-        return self.table is not None
+        return None not in self.shards
 
     def command(self, root: str | Path) -> str:
         """Command line that writes missing or damaged files in ``root`` and keeps everything else."""

@@ -1,22 +1,19 @@
-"""Safetensors files of packed frames: shards with the frames' contents, and the table that locates each frame.
+"""Safetensors files with the contents of packed frames, and the table that locates each frame in them.
 
 Tensors of a shard: ``data`` uint8 (B,), the joined contents; ``offsets`` int64 (n + 1,), where each starts and the last
 ends; ``crc32`` uint32 (n,) of the contents; ``paths`` uint8, the frames' paths in UTF-8, joined by newlines.
 """
 
-import hashlib
-import re
 import zlib
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load, save_file
-
-from dscreid.errors import DatasetError
+from safetensors.numpy import save_file
 
 
 def write_shard(path: Path, frames: Sequence[str], contents: Sequence[bytes]) -> None:
@@ -26,7 +23,7 @@ def write_shard(path: Path, frames: Sequence[str], contents: Sequence[bytes]) ->
             'data': np.frombuffer(b''.join(contents), np.uint8),
             'offsets': np.cumsum([0, *map(len, contents)], dtype=np.int64),
             'crc32': np.array([zlib.crc32(content) for content in contents], dtype=np.uint32),
-            'paths': np.frombuffer('\n'.join(frames).encode('utf-8', 'surrogatepass'), np.uint8),
+            'paths': np.frombuffer(_encoded('\n'.join(frames)), np.uint8),
         },
         path,
     )
@@ -49,6 +46,15 @@ def read_shard(path: str | Path, *names: str, framework: str = 'np') -> list[Any
         raise ValueError(str(error)) from None
 
 
+def read_columns(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read paths (bytes), ``offsets`` and ``crc32`` of a shard; raises like ``read_shard``."""
+    joined, offsets, crc32 = read_shard(path, 'paths', 'offsets', 'crc32')
+    paths = np.array(joined.tobytes().split(b'\n'))
+    if paths.shape != crc32.shape or offsets.shape != (len(paths) + 1,):
+        raise ValueError('its tensors do not fit together')
+    return paths, offsets.astype(np.int64), crc32.astype(np.uint32)
+
+
 class Entry(NamedTuple):
     """Location of a frame: shard, offset in the shard's contents, number of bytes, and their CRC-32."""
 
@@ -60,71 +66,36 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameTable:
-    """Locations of all frames, as arrays instead of a dict: a million frames take 28 MB, shared by forked workers.
+    """Locations of all frames in arrays, which forked workers share, instead of a dict."""
 
-    ``keys`` are the first 64 bits of the BLAKE2b of each frame's path, ascending; ``folders`` the same of each folder
-    that contains frames at any depth.
-    """
+    paths: np.ndarray  # bytes (N,), relative to the root, in UTF-8, ascending
+    entries: np.ndarray  # int64 (N, 4), see Entry
 
-    keys: np.ndarray  # uint64 (N,)
-    shards: np.ndarray  # int32 (N,)
-    offsets: np.ndarray  # int64 (N,)
-    lengths: np.ndarray  # int32 (N,)
-    crc32: np.ndarray  # uint32 (N,)
-    folders: np.ndarray  # uint64 (M,)
+    @classmethod
+    def of(cls, columns: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> 'FrameTable':
+        """Build the table from the columns of all shards."""
+        paths = np.concatenate([paths for paths, _, _ in columns])
+        order = np.argsort(paths, kind='stable')
+        entries = [
+            np.stack([np.full(len(crc32), number), offsets[:-1], np.diff(offsets), crc32], axis=1)
+            for number, (_, offsets, crc32) in enumerate(columns)
+        ]
+        return cls(paths[order], np.concatenate(entries)[order])
 
     def find(self, frame: str) -> Entry | None:
         """Find the entry of a frame by its path relative to the root; None if it is not packed."""
-        row = _find(self.keys, frame)
-        if row is None:
-            return None
-        return Entry(*(c.item(row) for c in (self.shards, self.offsets, self.lengths, self.crc32)))
+        row, path = self._first(frame)
+        return Entry(*self.entries[row].tolist()) if path == _encoded(frame) else None
 
     def has_folder(self, folder: str) -> bool:
         """Check whether the folder contains a frame at any depth."""
-        return _find(self.folders, folder) is not None
+        return self._first(f'{folder}/')[1].startswith(_encoded(f'{folder}/'))
+
+    def _first(self, text: str) -> tuple[int, bytes]:
+        """Find row and path of the first frame whose path is not below ``text``."""
+        row = bisect_left(self.paths, _encoded(text))  # type: ignore[arg-type]
+        return row, self.paths[row] if row < len(self.paths) else b''
 
 
-def build_table(frames: Sequence[str], entries: Sequence[Sequence[np.ndarray]]) -> FrameTable:
-    """Build the table from all paths, ordered by shard, and ``offsets`` and ``crc32`` of each shard."""
-    keys = np.array([_key(frame) for frame in frames], dtype=np.uint64)
-    order = np.argsort(keys, kind='stable')
-    same = np.flatnonzero(np.diff(keys[order]) == 0)
-    if len(same):
-        first, second = (frames[order[same[0] + step]] for step in (0, 1))
-        raise DatasetError(f'frames {first!r} and {second!r} cannot be told apart; rename one of them')
-    shards = np.repeat(np.arange(len(entries)), [len(crc) for _, crc in entries])
-    lengths = np.concatenate([np.diff(offsets) for offsets, _ in entries])
-    folders = {frame[: slash.start()] for frame in frames for slash in re.finditer('/', frame)} - {''}
-    return FrameTable(
-        keys=keys[order],
-        shards=shards.astype(np.int32)[order],
-        offsets=np.concatenate([offsets[:-1] for offsets, _ in entries])[order],
-        lengths=lengths.astype(np.int32)[order],
-        crc32=np.concatenate([crc for _, crc in entries])[order],
-        folders=np.array(sorted(map(_key, folders)), dtype=np.uint64),
-    )
-
-
-def save_table(path: Path, table: FrameTable) -> None:
-    """Write a table as safetensors."""
-    save_file({column.name: getattr(table, column.name) for column in fields(table)}, path)
-
-
-def parse_table(content: bytes) -> FrameTable:
-    """Parse a table from a file's bytes; raises ValueError if they are not a table."""
-    try:
-        return FrameTable(**load(content))
-    except (SafetensorError, TypeError) as error:
-        raise ValueError(str(error)) from None
-
-
-def _key(path: str) -> int:
-    digest = hashlib.blake2b(path.encode('utf-8', 'surrogatepass'), digest_size=8).digest()
-    return int.from_bytes(digest, 'little')
-
-
-def _find(keys: np.ndarray, path: str) -> int | None:
-    key = np.uint64(_key(path))
-    row = int(keys.searchsorted(key))
-    return row if row < len(keys) and keys[row] == key else None
+def _encoded(path: str) -> bytes:
+    return path.encode('utf-8', 'surrogatepass')

@@ -141,7 +141,6 @@ def damage(out):
     shard.write_bytes(content)
     (out / 'shards/00004.safetensors').unlink()
     (out / 'info/query_IDX.txt').write_text('1\n')
-    (out / 'frames.safetensors').write_bytes(b'')
 
 
 def test_verifying_names_all_damaged_files_and_the_command_that_mends_them(plan, worlds):
@@ -152,8 +151,8 @@ def test_verifying_names_all_damaged_files_and_the_command_that_mends_them(plan,
     with pytest.raises(DatasetError) as error:
         verify(out)
     assert str(error.value) == (
-        f'{out}: 4 files are missing or damaged: shards/00002.safetensors, shards/00004.safetensors, '
-        'info/query_IDX.txt, frames.safetensors; this command writes them again: '
+        f'{out}: 3 files are missing or damaged: shards/00002.safetensors, shards/00004.safetensors, '
+        'info/query_IDX.txt; this command writes them again: '
         f'dscreid pack hitsz {plan.manifest.source} {out}'
     )
     pack(plan, out)

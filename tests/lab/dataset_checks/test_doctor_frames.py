@@ -10,11 +10,10 @@ import pytest
 from dscreid.datasets import frame_files
 from dscreid.datasets.packing import encode_frame
 from dscreid.datasets.storage import FolderFrames, FrameFormat, open_frames
-from dscreid.datasets.storage.manifest import TABLE, Manifest, ShardRecord, shard_name, write_manifest
-from dscreid.datasets.storage.shards import build_table, read_shard, save_table, write_shard
+from dscreid.datasets.storage.manifest import Manifest, ShardRecord, shard_name, write_manifest
+from dscreid.datasets.storage.shards import write_shard
 from dscreid.lab.dataset_checks import Severity
 from dscreid.lab.dataset_checks.frames import check_frames, scan_files
-from dscreid.utils.checkpoint import sha256
 
 OWNERS = {
     'a1.jpg': ('train', 0, 1), 'a2.jpg': ('train', 0, 1), 'b.jpg': ('train', 1, 1), 'c.jpg': ('train', 2, 2),
@@ -133,13 +132,11 @@ def shards(root, frame_format, names, contents):
     """Packed frames of one shard, written without the packer, which refuses bad ones."""
     (root / 'shards').mkdir(parents=True)
     write_shard(root / shard_name(0), names, contents)
-    save_table(root / TABLE, build_table(names, [read_shard(root / shard_name(0), 'offsets', 'crc32')]))
     record = ShardRecord((root / shard_name(0)).stat().st_size, '')
     write_manifest(
         root,
         Manifest(
             'hitsz', '/source', frame_format, ('train',), False, 9, len(names), '', {}, (record,),
-            table=sha256(root / TABLE),
         ),
     )  # fmt: skip
     return open_frames(root)
