@@ -199,7 +199,7 @@ PACKED = Parser(
     parse=_parse(HITSZVCM),
     prepare=_prepare_packed,
     errors=(DatasetError,),
-    named=(MANIFEST, '00000.safetensors', '00001.safetensors', 'root: '),
+    named=(MANIFEST, '00000.safetensors', '00001.safetensors', 'root: ', 'not among the packed ones'),
 )
 
 PARSERS = (HITSZ, BUPT, KEPT_BAD_FRAMES, PACKED)

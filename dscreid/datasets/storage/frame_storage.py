@@ -61,6 +61,8 @@ class PackedFrames:
             raise DatasetError(f'{self.root}: not all frames are packed yet; {self._command}')
         numbers = range(len(self.manifest.shards))
         self._table = FrameTable.of([self._read_shard(number, read_columns) for number in numbers])
+        if len(self._table.paths) != self.manifest.num_frames:
+            raise self._damaged(MANIFEST, f'its shards hold {len(self._table.paths)} frames')
         self._shards: dict[int, memoryview] = {}
 
     def read(self, frame: str) -> memoryview:
