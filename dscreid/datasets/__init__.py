@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         'bupt_campus': ['BUPTCampus'],
         'hitsz_vcm': ['HITSZVCM'],
-        'records': ['GroundTruth', 'anonymous_rank'],
+        'records': ['anonymous_rank'],
         'tracklet_dataset': ['ParsedIndex', 'TrackletDataset'],
         'tracklet_folder': ['TrackletFolder'],
     },

@@ -2,20 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from dscreid.structures import Modality, Tracklet
-
-
-@dataclass(frozen=True)
-class GroundTruth:
-    """True person ids, int64 (N,), of a dataset's tracklets; for diagnostics only, never for training."""
-
-    pids: np.ndarray
 
 
 def anonymous_rank(tracklet: Tracklet) -> tuple[bool, bytes, int]:

@@ -17,7 +17,6 @@ from typing_extensions import Self
 from dscreid.datasets.bad_frames import OnBadFrame, describe_frames, find_bad_frames, with_substitutes
 from dscreid.datasets.index_files import shortened
 from dscreid.datasets.records import (
-    GroundTruth,
     ModalityStatistics,
     describe_repeats,
     differences_from_published,
@@ -192,8 +191,8 @@ class TrackletDataset(Dataset, ABC):
         """List the differences between the whole index (all splits) and the published counts; raises DatasetError."""
         return differences_from_published(self.census(), self.PUBLISHED)
 
-    def read_ground_truth(self) -> GroundTruth:
-        """Read the person ids from the index files, row-aligned with ``tracklets``, for diagnostics.
+    def read_ground_truth(self) -> np.ndarray:
+        """Read the person ids, int64 (N,), from the index files, for diagnostics only, never for training.
 
         Raises DatasetError if the index lacks ids (negative numbers) or has changed since it was loaded.
         """
@@ -204,7 +203,7 @@ class TrackletDataset(Dataset, ABC):
             raise DatasetError(
                 f'{self.root}: the index of split {self.split!r} has no person ids, which diagnostics need'
             )
-        return GroundTruth(parsed.pids)
+        return parsed.pids
 
     @abstractmethod
     def parse_index(self) -> ParsedIndex:

@@ -80,7 +80,7 @@ def read_target(root: str | Path, config: str | Path, checkpoint: str | Path) ->
         features = recalibrated_features(model, loader)
     else:
         features = extract_features(model, loader, model.embed)
-    pids, static, dynamic = dataset.read_ground_truth().pids, features.static.cpu(), features.dynamic.cpu()
+    pids, static, dynamic = dataset.read_ground_truth(), features.static.cpu(), features.dynamic.cpu()
     rows = {modality: dataset.indices(modality) for modality in Modality}
     return {m: LabeledFeatures(TrackletFeatures(static[at], dynamic[at]), pids[at]) for m, at in rows.items()}
 

@@ -178,7 +178,7 @@ def test_skipped_tracklets_are_never_seen(root, logged):
     assert dataset.fingerprint() != whole.fingerprint()
     assert len(one_epoch(dataset, 1)[0]) == 2 * len(expected)
     unlabelled = load(root, 'skip_tracklet', labelled=False)
-    assert unlabelled.read_ground_truth().pids.tolist() == [t.pid for t in expected]
+    assert unlabelled.read_ground_truth().tolist() == [t.pid for t in expected]
 
 
 def test_frames_are_checked_once_and_mended_ones_come_back(root, monkeypatch):

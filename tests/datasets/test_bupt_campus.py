@@ -80,7 +80,7 @@ def rename_people(root, rename):
 def test_person_ids_do_not_reach_an_unlabelled_split(worlds, split, rename):
     root = worlds.bupt()
     before = load(root, split, labelled=False)
-    truth = before.read_ground_truth().pids
+    truth = before.read_ground_truth()
     assert [int(t.frames[0].split('/')[1]) for t in before.tracklets] == truth.tolist()
     rename_people(root, rename)
     after = load(root, split, labelled=False)
@@ -88,7 +88,7 @@ def test_person_ids_do_not_reach_an_unlabelled_split(worlds, split, rename):
     assert after.fingerprint() == before.fingerprint()
     assert all(t.pid is None for t in after.tracklets)
     if rename('1').isdigit():
-        np.testing.assert_array_equal(after.read_ground_truth().pids, 99 - truth)
+        np.testing.assert_array_equal(after.read_ground_truth(), 99 - truth)
     else:
         with pytest.raises(DatasetError, match='has no person ids'):
             after.read_ground_truth()

@@ -113,7 +113,7 @@ def test_unlabelled_split_does_not_look_at_persons(worlds, logged):
     dropped = load(root, foreign_frames='drop', labelled=False)
     assert [len(t) for t in dropped.tracklets] == [12] + [13] * 7
     assert '1 tracklets' in logged[1]
-    assert len(dropped.read_ground_truth().pids) == 8
+    assert len(dropped.read_ground_truth()) == 8
 
 
 def test_foreign_frames_can_be_an_error(worlds):
@@ -132,7 +132,7 @@ def test_person_ids_do_not_reach_an_unlabelled_split(worlds, scramble):
     root = worlds.hitsz()
     before = load(root, labelled=False, foreign_frames='drop')
     truth = before.read_ground_truth()
-    assert truth.pids.tolist() == [t.pid for t in load(root).tracklets]
+    assert truth.tolist() == [t.pid for t in load(root).tracklets]
     info = root / 'info/track_train_info.txt'
     rows = [line.split() for line in info.read_text().splitlines()]
     for n, row in enumerate(rows):
@@ -147,7 +147,7 @@ def test_person_ids_do_not_reach_an_unlabelled_split(worlds, scramble):
         with pytest.raises(DatasetError, match='has no person ids'):
             after.read_ground_truth()
     else:
-        assert len(set(after.read_ground_truth().pids)) == 7
+        assert len(set(after.read_ground_truth())) == 7
 
 
 def test_a_labelled_split_needs_every_person_id(worlds, edit_line):

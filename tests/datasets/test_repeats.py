@@ -36,7 +36,7 @@ def test_a_repeated_line_of_hitsz_counts_once(worlds, logged):
         dataset = HITSZVCM(root, 'train', expected_statistics=None, labelled=labelled)
         assert [t.frames for t in dataset.tracklets] == [t.frames for t in before.tracklets]
         assert dataset.repeats == ('track_train_info.txt:13 repeats track_train_info.txt:5',)
-    assert len(dataset.read_ground_truth().pids) == 12
+    assert len(dataset.read_ground_truth()) == 12
     assert 'track_train_info.txt:13 repeats track_train_info.txt:5' in logged[-1]
 
 

@@ -25,7 +25,7 @@ def test_one_modality(worlds):
     assert infrared.labels.tolist() == both.labels[both.indices(Modality.IR)].tolist()
     assert infrared.indices('rgb').size == 0
     assert infrared.indices('ir').dtype == np.int64
-    assert infrared.read_ground_truth().pids.tolist() == [t.pid for t in infrared.tracklets]
+    assert infrared.read_ground_truth().tolist() == [t.pid for t in infrared.tracklets]
     with pytest.raises(ConfigError, match="got 'thermal'"):
         load(root, modality='thermal')
 

@@ -84,7 +84,7 @@ def test_persons_of_the_table_become_labels(people):
 def test_an_unlabeled_split_knows_no_person_but_ground_truth_does(people):
     dataset = TrackletFolder(people, 'train', labelled=False)
     assert {t.pid for t in dataset.tracklets} == {None}
-    by_frame = dict(zip([t.frames[0] for t in dataset.tracklets], dataset.read_ground_truth().pids, strict=True))
+    by_frame = dict(zip([t.frames[0] for t in dataset.tracklets], dataset.read_ground_truth(), strict=True))
     assert by_frame == {'crops/1/0.jpg': 1, 'crops/2/0.jpg': 0, 'crops/3/0.jpg': 0, 'crops/4/0.jpg': 1}
 
 

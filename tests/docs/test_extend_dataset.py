@@ -71,7 +71,7 @@ def test_labels_stay_out_of_an_unlabeled_split(dataset_class, root):
     assert labeled.num_classes == 6
     assert len(labeled) == len(unlabeled) == 24
     assert all(tracklet.pid is None for tracklet in unlabeled.tracklets)
-    people = unlabeled.read_ground_truth().pids[unlabeled.indices('rgb')]
+    people = unlabeled.read_ground_truth()[unlabeled.indices('rgb')]
     assert people.tolist() != sorted(people)
 
 

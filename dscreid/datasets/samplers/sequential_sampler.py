@@ -50,13 +50,9 @@ class ConsistentModalitySampler(Sampler):
     Args:
         sampler: A sampler with an attribute ``dataset``, whose draws are regrouped; or a dataset.
         batch_size: Tracklets per batch; the last batch of a modality may be smaller.
-        drop_last_like_reference: Reproduce a bug of BUPTCampus's reference code, only to compare with old results:
-            leave out the last ``n mod batch_size`` visible queries, all if that is 0, and likewise for the gallery.
     """
 
-    def __init__(
-        self, sampler: Sampler | TrackletDataset, batch_size: int, drop_last_like_reference: bool = False
-    ) -> None:
+    def __init__(self, sampler: Sampler | TrackletDataset, batch_size: int) -> None:
         if not isinstance(sampler, Sampler):
             sampler = SequentialSampler(sampler)
         dataset: Any = getattr(sampler, 'dataset', None)
@@ -69,7 +65,6 @@ class ConsistentModalitySampler(Sampler):
         self.sampler = sampler
         self._dataset = dataset
         self.batch_size = batch_size
-        self.drop_last_like_reference = drop_last_like_reference
 
     def __len__(self) -> int:
         """Number of batches on this rank."""
@@ -78,16 +73,7 @@ class ConsistentModalitySampler(Sampler):
     def __iter__(self) -> Iterator[list[Draw]]:
         """Yield batches."""
         visible = set(self._dataset.indices(Modality.RGB).tolist())
-        dropped = self._dropped() if self.drop_last_like_reference else set()
-        kept = [draw for draw in self.sampler if draw.index not in dropped]
         for is_visible in (True, False):
-            draws = [draw for draw in kept if (draw.index in visible) == is_visible]
+            draws = [draw for draw in self.sampler if (draw.index in visible) == is_visible]
             for start in range(0, len(draws), self.batch_size):
                 yield draws[start : start + self.batch_size]
-
-    def _dropped(self) -> set[int]:
-        """Indices that the reference code leaves out, determined over the whole dataset."""
-        visible = self._dataset.indices(Modality.RGB)
-        is_query = np.array([self._dataset.tracklets[i].is_query for i in visible], dtype=bool)
-        groups = [visible[is_query].tolist(), visible[~is_query].tolist()]
-        return {index for group in groups for index in group[-(len(group) % self.batch_size) :]}

@@ -150,7 +150,7 @@ class ClusterHook(Hook):
             self._resumed_centers = self.labels = None  # from another run, whose weights this one starts from
         if self.diagnostics:
             try:
-                self._pids = dataset.read_ground_truth().pids
+                self._pids = dataset.read_ground_truth()
             except DatasetError as error:
                 runner.logger.info(f'pseudo labels are not compared with a ground truth: {error}')
 

@@ -21,7 +21,6 @@ from dscreid.pseudo_labels import (
     JudgedRound,
     Labeler,
     PseudoLabels,
-    build_clustering,
     label_free_criteria,
 )
 from dscreid.pseudo_labels.criteria import LABEL_FREE_CRITERIA
@@ -44,19 +43,12 @@ class SelectionHook(Hook):
         criterion: Name of a registered criterion, optionally with suffix ``_rgb`` or ``_ir`` for one modality, or its
             config ``dict(type=...)``. If None, this package's criteria are logged and no checkpoint is chosen.
         begin: Minimum number of epochs trained before a checkpoint can be chosen, at least 1.
-        clustering: Config of the labeler that clusters static and dynamic features separately. By default, the first
-            ``ClusterLabeler`` within the labelers of ``ClusterHook``.
     """
 
     # after ClusterHook (BELOW_NORMAL) has labeled the epoch
     priority = 'LOW'
 
-    def __init__(
-        self,
-        criterion: str | Mapping[str, Any] | None = None,
-        begin: int = 1,
-        clustering: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, criterion: str | Mapping[str, Any] | None = None, begin: int = 1) -> None:
         if begin < 1:
             raise ConfigError(f'SelectionHook: begin must be at least 1, got {begin}')
         #: The criteria that are logged, by name; the name of the value that chooses, and its direction.
@@ -66,7 +58,8 @@ class SelectionHook(Hook):
             name, built = _built(criterion)
             self.criteria[name], self.rule = built, built.rule
         self.begin = begin
-        self.clustering = None if clustering is None else build_clustering(clustering, 'SelectionHook')
+        #: Clusters static and dynamic features separately: the first ClusterLabeler within those of ClusterHook.
+        self.clustering: ClusterLabeler | None = None
         self.record = selection_record.SelectionRecord()
         self.previous: PseudoLabels | None = None
         self._clusterer: ClusterHook  #: found before training
@@ -79,9 +72,8 @@ class SelectionHook(Hook):
             )
         self._clusterer, self.previous = clusterer, clusterer.labels
         clusterer.saves_labels = True  # for the first stability of a resumed run
-        if self.clustering is None:
-            parts = (part for labeler in clusterer.labelers for part in _chain(labeler))
-            self.clustering = next((part for part in parts if isinstance(part, ClusterLabeler)), None)
+        parts = (part for labeler in clusterer.labelers for part in _chain(labeler))
+        self.clustering = next((part for part in parts if isinstance(part, ClusterLabeler)), None)
         if is_main_process():
             self._take_up_record(runner)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dscreid.distributed import gather_objects
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.errors import ConfigError, TrainingError
+from dscreid.errors import TrainingError
 from dscreid.registry import HOOKS
 
 #: Causes of a loss of exactly 0, by the prefix of its name.
@@ -21,6 +21,10 @@ _SILENT = {
     'loss_cross': 'no cluster was matched with one of the other modality; loosen the matching',
     'loss_triplet': 'no anchor had a negative; draw more identities per batch',
 }
+#: Iterations after which the losses are read from their device.
+_INTERVAL = 20
+#: Largest difference of a tensor's sum between processes, relative to the sum of its absolute values.
+_TOLERANCE = 1e-4
 
 
 @HOOKS.register_module()
@@ -29,18 +33,12 @@ class TrainingGuardHook(Hook):
 
     NaN or infinite losses or weights end the run, and the epoch leaves no checkpoint. The hook warns about a loss that
     is exactly 0 in all iterations of an epoch, and about accumulated gradients that carry over to the next epoch.
-
-    Args:
-        interval: Number of iterations, at least 1, after which the losses are read from their device.
     """
 
     # after the epoch, but before its checkpoint (VERY_LOW)
     priority = 'LOW'
 
-    def __init__(self, interval: int = 20) -> None:
-        if interval < 1:
-            raise ConfigError(f'TrainingGuardHook: interval must be at least 1, got {interval}')
-        self.interval = interval
+    def __init__(self) -> None:
         self._clear()
 
     def before_train(self, runner) -> None:
@@ -57,11 +55,11 @@ class TrainingGuardHook(Hook):
         self._clear()
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Record the losses, and check them every ``interval`` iterations."""
+        """Record the losses, and check them every 20 iterations."""
         losses = {name: torch.as_tensor(value) for name, value in (outputs or {}).items() if 'loss' in name}
         self._unread += [(batch_idx, name, value.detach().float()) for name, value in losses.items()]
         self._iterations += 1
-        if self._iterations % self.interval == 0:
+        if self._iterations % _INTERVAL == 0:
             self._stop_at_bad_losses(runner)
 
     def after_train_epoch(self, runner) -> None:
@@ -116,18 +114,10 @@ class ProcessAgreementHook(Hook):
 
     They would silently diverge if a part of the model used only its own process's share of the batch. An epoch with
     differences leaves no checkpoint.
-
-    Args:
-        tolerance: Largest difference of a tensor's sum between processes, relative to the sum of its absolute values.
     """
 
     # after the epoch, but before its checkpoint (VERY_LOW)
     priority = 'LOW'
-
-    def __init__(self, tolerance: float = 1e-4) -> None:
-        if tolerance < 0:
-            raise ConfigError(f'ProcessAgreementHook: tolerance must not be negative, got {tolerance}')
-        self.tolerance = tolerance
 
     def after_train_epoch(self, runner) -> None:
         """Compare the model of this process with those of the others."""
@@ -135,7 +125,7 @@ class ProcessAgreementHook(Hook):
             return
         model = unwrap_model(runner.model)
         tensors = dict([*model.named_parameters(), *model.named_buffers()])
-        if names := disagreements(tensors, self.tolerance):
+        if names := disagreements(tensors, _TOLERANCE):
             raise TrainingError(
                 f'epoch {runner.epoch + 1}: {len(names)} tensors of the model differ between the processes, first '
                 f'{names[0]}: a part of the model uses only its own share of the batch; resume with one process'

@@ -20,7 +20,7 @@ class TrueLabels(Labeler):
 
     def __init__(self, dataset: Mapping[str, Any]) -> None:
         target = DATASETS.build(dataset)
-        _, numbers = np.unique(target.read_ground_truth().pids, return_inverse=True)
+        _, numbers = np.unique(target.read_ground_truth(), return_inverse=True)
         rgb, ir = (numbers[target.indices(modality)] for modality in Modality)
         self.labels = PseudoLabels(rgb=rgb, ir=ir, shared=True)
 

@@ -47,7 +47,7 @@ def test_records_labels_and_raw_pixels_are_the_same(packed, layout, split, label
     assert after.num_classes == before.num_classes
     for one, other in ((before.labels, after.labels), (before.cameras, after.cameras)):
         np.testing.assert_array_equal(one, other)
-    np.testing.assert_array_equal(before.read_ground_truth().pids, after.read_ground_truth().pids)
+    np.testing.assert_array_equal(before.read_ground_truth(), after.read_ground_truth())
     for index in range(len(before)):
         one, other = before[Draw(index, 3)], after[Draw(index, 3)]
         assert torch.equal(one['inputs'], other['inputs'])

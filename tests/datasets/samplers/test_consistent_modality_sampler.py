@@ -35,35 +35,6 @@ def test_a_dataset_will_do(dataset):
     assert list(ConsistentModalitySampler(dataset, 4)) == list(ConsistentModalitySampler(SequentialSampler(dataset), 4))
 
 
-def dropped_by_reference(dataset, batch_size):
-    """The reference's slice ``[: -(n % batch_size)]``, which is empty where the remainder is 0."""
-    survivors = []
-    for is_query in (True, False):
-        visible = [i for i in dataset.indices('rgb').tolist() if dataset.tracklets[i].is_query == is_query]
-        survivors += visible[: -(len(visible) % batch_size)]
-    return set(survivors)
-
-
-@pytest.mark.parametrize('batch_size', [2, 4, 6, 7])
-def test_the_fault_of_the_reference_on_demand(dataset, batch_size):
-    batches = ConsistentModalitySampler(dataset, batch_size, drop_last_like_reference=True)
-    drawn = [draw.index for batch in batches for draw in batch]
-    visible = set(dataset.indices('rgb').tolist())
-    assert {i for i in drawn if i in visible} == dropped_by_reference(dataset, batch_size)
-    assert sorted(i for i in drawn if i not in visible) == dataset.indices('ir').tolist()
-    assert len(list(batches)) == len(batches)
-
-
-def test_the_fault_is_decided_over_all_processes(dataset, processes):
-    alone = {d.index for b in ConsistentModalitySampler(dataset, 4, drop_last_like_reference=True) for d in b}
-    together = []
-    for rank in range(2):
-        processes(rank, 2)
-        batches = ConsistentModalitySampler(SequentialSampler(dataset), 4, drop_last_like_reference=True)
-        together += [d.index for b in batches for d in b]
-    assert sorted(together) == sorted(alone)
-
-
 def test_wrong_arguments(dataset):
     with pytest.raises(ConfigError, match='cannot regroup RandomSampler'):
         ConsistentModalitySampler(RandomSampler(range(3)), 4)

@@ -102,7 +102,7 @@ class Target:
     def read_ground_truth(self):
         if not self.pids:
             raise DatasetError('x: no ids')
-        return SimpleNamespace(pids=np.arange(10) // 4)
+        return np.arange(10) // 4
 
 
 @pytest.fixture

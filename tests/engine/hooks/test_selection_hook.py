@@ -78,11 +78,6 @@ class AskingLabeler(Labeler):
     needs_context = True
 
 
-def test_the_clustering_must_do_with_features():
-    with pytest.raises(ConfigError, match='SelectionHook: AskingLabeler needs a context'):
-        SelectionHook(clustering=dict(type='AskingLabeler'))
-
-
 def one_round(epoch):
     features = TrackletFeatures(*torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(epoch)))
     numbers = np.array([0, 0, 0, 1, 1, 1]) if epoch < 3 else np.array([0, 1, 0, 1, 0, 1])
@@ -276,9 +271,6 @@ def test_the_clustering_of_the_labelers_clusters_single_features(floor):
     hook = SelectionHook()
     hook.before_train(floor)
     assert hook.clustering is first.clustering
-    own = SelectionHook(clustering=dict(type='ClusterLabeler', eps=0.3))
-    own.before_train(floor)
-    assert own.clustering.fixed[Modality.RGB]['eps'] == 0.3
     floor.hooks = [FixedRounds([AskingLabeler()])]
     hook = SelectionHook()
     hook.before_train(floor)

@@ -15,7 +15,7 @@ IS_RGB = np.array([True, False, False, True, True])
 @pytest.fixture
 def labeler(monkeypatch):
     dataset = SimpleNamespace(
-        read_ground_truth=lambda: SimpleNamespace(pids=PIDS),
+        read_ground_truth=lambda: PIDS,
         indices=lambda modality: np.flatnonzero((Modality(modality) is Modality.RGB) == IS_RGB),
     )
     monkeypatch.setattr(true_labels.DATASETS, 'build', lambda config: dataset)
