@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 
 from dscreid.apis.config_check import keys_that_are_read
 from dscreid.engine.common_settings import COMMON_SETTINGS, common_value, uses_of_common_settings, walk
-from dscreid.engine.console import quiet_console
+from dscreid.engine.runner import quiet_console
 from dscreid.errors import ConfigError
 from dscreid.utils.build_errors import closest
 from dscreid.utils.files import existing_file

@@ -296,7 +296,7 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
     Also returns a note for ``metrics.json`` that says why, empty without a criterion.
 
     Raises:
-        CheckpointError: If the record of the criteria or the chosen checkpoint is missing.
+        CheckpointError: If the record of the criteria is missing.
     """
     selection = (config.get('default_hooks') or {}).get('selection') or {}
     criterion = criterion_name(selection.get('criterion'))
@@ -316,11 +316,6 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
         extreme = {'greater': 'highest', 'less': 'lowest'}[kept.rule]
         reason = f'{extreme} {criterion} of {len(record.epochs)} epochs, without labels'
     path = last.with_name(Path(entry['file']).name)
-    if kept is not None and not path.is_file():
-        reason = f'the checkpoint that {criterion} chose is missing'
-        raise CheckpointError(
-            f'{path}: {reason}; run again with --overwrite, or evaluate another one with tools/test.py'
-        )
     level = logging.WARNING if kept is None else logging.INFO
     print_log(f'evaluating {path.name}: {reason}', logger='current', level=level)
     return path, dict(checkpoint=entry | dict(reason=reason))

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from enum import Enum
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from dscreid.datasets.decoding import choose_decoder, decode_frame
-from dscreid.datasets.index_files import shortened
 from dscreid.datasets.storage import FrameStorage
 from dscreid.errors import DatasetError, FrameError
 from dscreid.structures import Tracklet
@@ -95,8 +94,3 @@ def with_substitutes(tracklet: Tracklet, bad: Container[str], root: Path) -> Tra
         raise DatasetError(f'{root / frames[0]}: all {len(frames)} frames of its tracklet are bad; {remedy}')
     nearest = (good[np.abs(good - place).argmin()] for place in range(len(frames)))
     return replace(tracklet, frames=tuple(frames[place] for place in nearest))
-
-
-def describe_frames(entries: Iterable[Mapping[str, str]]) -> str:
-    """Format bad-frame records in one line: the first paths and the number of remaining ones."""
-    return shortened([entry['frame'] for entry in entries], 10)

@@ -32,26 +32,15 @@ def path_inside(root: Path | str, name: str) -> str:
     return path
 
 
-def open_regular(path: str) -> int:
-    """Open a regular file for reading and return its descriptor; raises FrameError, also for pipes."""
+def read_frame_bytes(root: Path | str, frame: str) -> bytes:
+    """Read an image file below a dataset's root; raises FrameError, also for pipes, or like ``path_inside``."""
+    path = path_inside(root, frame)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(path, 'rb', opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise FrameError(f'{path}: the frame cannot be read (no regular file); check the file')
+            return file.read()
     except FileNotFoundError:
         raise FrameError(f'{path}: the frame is missing; unpack the dataset archive again') from None
-    except OSError as error:
-        raise FrameError(f'{path}: the frame cannot be read ({error.strerror}); check the file') from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise FrameError(f'{path}: the frame cannot be read (no regular file); check the file')
-    return descriptor
-
-
-def read_frame_bytes(root: Path | str, frame: str) -> bytes:
-    """Read an image file below a dataset's root; raises like ``path_inside`` and ``open_regular``."""
-    path = path_inside(root, frame)
-    descriptor = open_regular(path)
-    try:
-        with open(descriptor, 'rb') as file:
-            return file.read()
     except OSError as error:
         raise FrameError(f'{path}: the frame cannot be read ({error.strerror}); check the file') from None

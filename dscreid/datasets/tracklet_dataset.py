@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from torch.utils.data import Dataset
 from typing_extensions import Self
 
-from dscreid.datasets.bad_frames import OnBadFrame, describe_frames, find_bad_frames, with_substitutes
+from dscreid.datasets.bad_frames import OnBadFrame, find_bad_frames, with_substitutes
 from dscreid.datasets.index_files import shortened
 from dscreid.datasets.records import (
     ModalityStatistics,
@@ -326,7 +326,7 @@ class TrackletDataset(Dataset, ABC):
             fate = 'are left out' if self.num_skipped_tracklets else 'repeat readable frames'
             warnings += (
                 f'{self.root}: {number} tracklets of split {self.split!r} {fate}, since they contain '
-                f'{len(self._bad_frames)} unreadable frames: {describe_frames(self.bad_frames())}',
+                f'{len(self._bad_frames)} unreadable frames: {shortened(sorted(self._bad_frames), 10)}',
             )
         if expected_statistics == 'published' and self.PUBLISHED:
             warnings += self._published_warnings()

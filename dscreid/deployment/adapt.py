@@ -21,9 +21,9 @@ from dscreid.deployment.adaptation_page import adaptation_html, comparison_text,
 from dscreid.deployment.bundle import CONTENT, Bundle, make_bundle, read_bundle
 from dscreid.engine.checkpoint_files import FEATURES_FILE, METRICS_FILE
 from dscreid.engine.common_settings import walk
-from dscreid.engine.console import quiet_console
 from dscreid.engine.extraction import cluster_hook_of
 from dscreid.engine.run_identity import weights_fingerprint
+from dscreid.engine.runner import quiet_console
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.evaluation import FeatureTable
 from dscreid.evaluation.feature_file import load_features

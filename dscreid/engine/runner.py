@@ -1,4 +1,4 @@
-"""MMEngine's Runner with atomic checkpoint files."""
+"""MMEngine's Runner with atomic checkpoint files and a concise console."""
 
 import logging
 import os
@@ -21,19 +21,62 @@ from dscreid.datasets.samplers.batch_plan_sampler import planned_batch_size
 from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.engine.checkpoint_files import RUN_KEY
 from dscreid.engine.common_settings import without_common_settings
-from dscreid.engine.console import quiet_console
 from dscreid.engine.run_identity import SETTINGS_KEY, SOURCE_KEY
 from dscreid.engine.schedule import recompute_schedules
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import CheckpointError, ConfigError, DscreidError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY
 from dscreid.utils.files import replacing
+from dscreid.utils.shipped import DIRECTION
 
+#: Prefixes of MMEngine messages that go to the log file only: dumps of hundreds of lines, a line repeated every
+#: epoch, and MMEngine's warnings about its own code.
+LOG_FILE_ONLY = (
+    '\n' + '-' * 60 + '\nSystem environment:',
+    'Config:\n',
+    'Hooks will be executed in the following order:',
+    'Distributed training is not used',
+    'Exp name: ',
+    'Saving checkpoint at ',
+    f'Using env variable `{DIRECTION}` ',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+)
 #: Default hooks that MMEngine adds unless a config sets them to None.
 HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 #: cuBLAS sums in a fixed order only with workspaces of a fixed size; torch's deterministic mode requires them.
 CUBLAS_VARIABLE = 'CUBLAS_WORKSPACE_CONFIG'
 _ANOTHER = 'write the name of an earlier checkpoint into last_checkpoint, or start again with --overwrite'
+
+
+class ConsoleFilter(logging.Filter):
+    """Drop messages that belong only in the log file, and tables that were shown before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to show a message; errors are always shown."""
+        message = record.getMessage()
+        if record.levelno >= logging.ERROR:
+            return True
+        if message.startswith(LOG_FILE_ONLY) or message in self._shown:
+            return False
+        if '\n' in message:
+            self._shown.add(message)
+        return True
+
+
+#: Shared by all loggers of a process, because each stage of an experiment has its own logger.
+_FILTER = ConsoleFilter()
+
+
+def quiet_console(logger: MMLogger, shown: logging.Filter = _FILTER) -> None:
+    """Add a filter to the console handlers of a logger, except at level DEBUG."""
+    for handler in logger.handlers:
+        if not isinstance(handler, logging.FileHandler) and handler.level > logging.DEBUG:
+            handler.addFilter(shown)
 
 
 class ReIDRunner(Runner):

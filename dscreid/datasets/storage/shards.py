@@ -93,7 +93,7 @@ class FrameTable:
 
     def _first(self, text: str) -> tuple[int, bytes]:
         """Find row and path of the first frame whose path is not below ``text``."""
-        row = bisect_left(self.paths, _encoded(text))  # type: ignore[arg-type]
+        row = bisect_left(self.paths, _encoded(text))
         return row, self.paths[row] if row < len(self.paths) else b''
 
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 from mmengine.logging import MMLogger
 
-from dscreid.engine.console import ConsoleFilter, quiet_console
+from dscreid.engine.runner import ConsoleFilter, quiet_console
 
 
 def record(message, level=logging.INFO):
