@@ -84,6 +84,7 @@ def test_one_option_chooses_in_a_whole_run(tiny_runs, tiny_experiment, tmp_path)
     assert record.kept.value == min(values.values())
     written = json.loads((tmp_path / 'run' / 'metrics.json').read_text())
     note = written.pop('checkpoint')
+    written.pop('rankings')
     assert written == metrics
     assert (note['file'], note['epoch']) == (record.kept.checkpoint, record.kept.epoch)
     assert note['reason'].startswith('lowest LowReturn of 3 epochs, without labels')
