@@ -13,9 +13,9 @@ from dscreid.apis.test import write_json
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction.identity import Identity, differences
 from dscreid.lab.synthetic import WorldSpec, is_complete
+from dscreid.utils.quantities import duration_text
 from dscreid.utils.records import is_finite_number, is_number
 from dscreid.utils.shipped import shipped_folder
-from dscreid.visualization import format_duration
 
 #: Files that a finished run leaves, in addition to its card.
 RESULTS = (METRICS_FILE, FEATURES_FILE)
@@ -82,7 +82,7 @@ class JobStatus:
         return self.phase in (Phase.FAILED, Phase.SKIPPED)
 
     def __str__(self) -> str:
-        duration = '' if self.seconds is None else format_duration(self.seconds)
+        duration = '' if self.seconds is None else duration_text(self.seconds)
         details = '; '.join(filter(None, (duration, self.note)))
         return self.phase.value + (f' ({details})' if details else '')
 
