@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dscreid.errors import ConfigError, LabelingError
@@ -122,11 +121,9 @@ def labeling_within_memory(
     problems = labeler.problems({Modality.RGB: len(rgb), Modality.IR: len(ir)}, 2 * rgb.static.shape[1])
     free = free_memory(swap=True)
     if problems:
-        device = rgb.static.device.type
-        rate = forecasts.product_rate(device)
-        forecast = forecasts.forecast_round(problems, search, rate, device, torch.get_num_threads())
+        forecast = forecasts.forecast_round(problems, search, rgb.static.device.type)
         logger.info(f'clustering forecast: {forecast}')
-        if warning := forecasts.check_fits(forecast, problems, free, free_gpu_memory() if device == 'cuda' else None):
+        if warning := forecasts.check_fits(forecast, problems, free, free_gpu_memory()):
             logger.warning(warning)
     with forecasts.memory_errors(problems, free):
         yield

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 from mmengine.logging import print_log
 
 from dscreid.errors import ConfigError, LabelingError
-from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
 from dscreid.pseudo_labels.descriptors import finite_descriptors
 from dscreid.pseudo_labels.labelers.base import CLUSTERING, Labeler, LabelingContext, build_labeler
 from dscreid.pseudo_labels.unification import (
@@ -100,15 +98,6 @@ class DSLULabeler(_UnifyingLabeler):
                 'inter.topk, lower inter.min_votes or agreement.start, set outliers_vote=False, or start it later'
             )
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=clusters.shared or self.inter is not None)
-
-    def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem] | None:
-        """List the sets of the clustering, with the searches of both steps added to the visible one."""
-        problems = self.clustering.problems(counts, dimension)
-        if problems and counts[Modality.RGB]:
-            searches = 0.0 if self.inter is None else counts[Modality.IR] / counts[Modality.RGB]
-            searches += 0.0 if self.intra is None else 1.0
-            problems[0] = replace(problems[0], further_searches=searches)
-        return problems
 
     def _inter_for(self, context: LabelingContext | None, num_infrared: int) -> dict[str, Any]:
         inter = self.inter or {}
