@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -33,15 +33,6 @@ _TEXT_PARTS = (
 )  # fmt: skip
 
 
-class TowerFile(NamedTuple):
-    """Tower read from a file."""
-
-    weights: dict[str, Tensor]  #: tensors of the visual tower by open_clip name, with the stored dtypes
-    activation: str  #: 'quick_gelu' or 'gelu'
-    settings: dict[str, Any]  #: known settings of the tower; all of them, with ``image_size``, for exported towers
-    square: bool  #: whether the grid of positions is known to be square, as in every published CLIP model
-
-
 def skip_pretrained(model: nn.Module) -> None:
     """Mark all towers in a model as initialized, so that ``init_weights`` loads no pretrained files."""
     for module in model.modules():
@@ -54,35 +45,9 @@ def load_pretrained_tower(
 ) -> None:
     """Load a weights file into a :class:`CLIPVisionTransformer`, in place.
 
-    Raises CheckpointError if the file is missing, has a different hash, is damaged, or does not fit the tower;
-    ConfigError if the activation of the file is unknown, or contradicts ``activation`` or that of the tower.
-    """
-    file = read_tower(path, sha256, activation)
-    settings = json.loads(json.dumps(tower.settings))
-    if file.activation != settings['activation']:
-        remedy = f"set activation={file.activation!r} in the tower's config"
-        raise ConfigError(f'{path}: was trained with {file.activation}, not {settings["activation"]}; {remedy}')
-    for name in _STRICT_SETTINGS:
-        if name in file.settings and file.settings[name] != settings[name]:
-            raise CheckpointError(
-                f'{path}: is a tower with {name}={file.settings[name]}, the config says {name}={settings[name]}'
-            )
-    weights = dict(file.weights)
-    if 'positional_embedding' in weights:
-        grid: tuple[int, int] = tower.grid_size  # type: ignore[assignment]  # a plain attribute of the tower
-        height, width = (side // settings['patch_size'] for side in file.settings.get('image_size', (0, 0)))
-        embedding, source = weights['positional_embedding'], (height, width) if height else None
-        weights['positional_embedding'] = fit_positional_embedding(embedding, grid, path, source, file.square)
-    if differences := list_differences(tower, weights):
-        raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)})')
-    tower.load_state_dict(weights)
-
-
-def read_tower(path: str, sha256: str | None = None, activation: str | None = None) -> TowerFile:
-    """Read the visual tower of a weights file; the arguments are those of :func:`load_pretrained_tower`.
-
-    Raises CheckpointError if the file is missing, has a different hash, or is not a CLIP model or tower; ConfigError if
-    neither the file nor ``activation`` specifies the activation, or if they contradict each other.
+    Raises CheckpointError if the file is missing, has a different hash, is damaged, is not a CLIP model or tower, or
+    does not fit the tower; ConfigError if the activation of the file is unknown, or contradicts ``activation`` or that
+    of the tower.
     """
     file = find_weights(
         path,
@@ -93,25 +58,46 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
     content = load_weights(file)
     whole_model = any(name.startswith('visual.') for name in content)
     weights = _visual_tower(path, content, 'visual.' if whole_model else '')
+    stored = _stored_settings(path, file, weights, activation)
+    settings = json.loads(json.dumps(tower.settings))
+    if stored['activation'] != settings['activation']:
+        remedy = f"set activation={stored['activation']!r} in the tower's config"
+        raise ConfigError(f'{path}: was trained with {stored["activation"]}, not {settings["activation"]}; {remedy}')
+    for name in _STRICT_SETTINGS:
+        if name in stored and stored[name] != settings[name]:
+            raise CheckpointError(
+                f'{path}: is a tower with {name}={stored[name]}, the config says {name}={settings[name]}'
+            )
+    if 'positional_embedding' in weights:
+        grid: tuple[int, int] = tower.grid_size  # type: ignore[assignment]  # a plain attribute of the tower
+        height, width = (side // settings['patch_size'] for side in stored.get('image_size', (0, 0)))
+        embedding, source = weights['positional_embedding'], (height, width) if height else None
+        # the grid of every published CLIP model is square
+        weights['positional_embedding'] = fit_positional_embedding(embedding, grid, path, source, square=whole_model)
+    if differences := list_differences(tower, weights):
+        raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)})')
+    tower.load_state_dict(weights)
+
+
+def _stored_settings(path: str, file: Path, weights: dict[str, Tensor], activation: str | None) -> dict[str, Any]:
+    """Read the known settings of a file's tower, always with 'activation'; all of them for exported towers."""
     settings: dict[str, Any] = {}
     metadata = read_metadata(file)
     if metadata.get('kind') == TOWER_KIND:
         settings = _exported_settings(file, metadata.get('settings', ''))
-        known = settings['activation']
     elif is_torchscript(file):  # only OpenAI publishes CLIP as TorchScript
-        settings = {'heads': weights['class_embedding'].numel() // HEAD_WIDTH}
-        known = 'quick_gelu'
-    else:
-        known = _activation_beside(file)
-    if known and activation and known != activation:
+        settings = {'heads': weights['class_embedding'].numel() // HEAD_WIDTH, 'activation': 'quick_gelu'}
+    elif beside := _activation_beside(file):
+        settings = {'activation': beside}
+    known = settings.setdefault('activation', activation)
+    if activation not in (None, known):
         raise ConfigError(f'{path}: was trained with {known}, but pretrained_activation says {activation}')
-    used = known or activation
-    if used is None:
+    if known is None:
         raise ConfigError(
             f"{path}: does not say with which activation it was trained; set pretrained_activation='quick_gelu' in "
             "the tower's config for weights of OpenAI, 'gelu' for most others of open_clip"
         )
-    return TowerFile(weights, used, settings, whole_model)
+    return settings
 
 
 def find_weights(path: str, expected: str | None, remedy: str) -> Path:
