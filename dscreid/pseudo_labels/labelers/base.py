@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from logging import Logger
 from types import MappingProxyType
 from typing import Any
@@ -39,7 +39,7 @@ class Labeler:
 
     needs_context: bool = False  #: whether the labeler reads its third argument
     needs_centers: bool = False  #: whether it reads the centers of the previous epoch, so it cannot label the first one
-    clustering: 'Labeler | None' = None  #: the labeler that forms its clusters, if there is one
+    clustering: Any = None  #: the labeler that forms its clusters, if there is one
 
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
@@ -86,12 +86,13 @@ def build_clustering(config: Mapping[str, Any], owner: str) -> Labeler:
     return clustering
 
 
+@dataclass(eq=False)
 class SeparateLabeler(Labeler):
     """Base class of methods that cluster each modality with a labeler and then relate the two numberings."""
 
-    clustering: Labeler
+    clustering: InitVar[Any] = CLUSTERING  #: config of the labeler that clusters each modality
 
-    def __init__(self, clustering: Mapping[str, Any]) -> None:
+    def __post_init__(self, clustering: Mapping[str, Any]) -> None:
         self.clustering = build_clustering(clustering, type(self).__name__)
 
     def __call__(

@@ -36,7 +36,7 @@ def test_one_numbering_for_both_modalities(labeler):
 
 @pytest.mark.parametrize('sizes', [(2, 2), (3, 3)])
 def test_features_of_other_tracklets_are_refused(labeler, sizes):
-    with pytest.raises(ValueError, match='the ground truth has 3 and 2'):
+    with pytest.raises(ValueError, match='different numbers of tracklets'):
         labeler(*map(features, sizes))
 
 
