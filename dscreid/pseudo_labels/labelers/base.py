@@ -14,7 +14,7 @@ from dscreid.errors import ConfigError, LabelingError
 from dscreid.neighbors import NeighborSearch
 from dscreid.pseudo_labels.clustering import forecast as forecasts
 from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
-from dscreid.pseudo_labels.descriptors import finite_descriptors
+from dscreid.pseudo_labels.descriptors import modality_descriptors
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 from dscreid.utils.machine import free_gpu_memory, free_memory
@@ -107,7 +107,7 @@ class SeparateLabeler(Labeler):
         for modality in Modality:
             self._check_clustered(clusters.of(modality), modality, 'use a larger eps or a smaller min_samples')
         labels = PseudoLabels(clusters.rgb, clusters.ir, shared=False).numbered()
-        return self._related(labels, finite_descriptors(visible, infrared))
+        return self._related(labels, modality_descriptors(visible, infrared))
 
     def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
         """Add the relations of the method to the labels; ``descriptors`` are float (N, 2 D)."""

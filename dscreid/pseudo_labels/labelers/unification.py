@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from dscreid.errors import ConfigError, LabelingError
-from dscreid.pseudo_labels.descriptors import finite_descriptors
+from dscreid.pseudo_labels.descriptors import modality_descriptors
 from dscreid.pseudo_labels.labelers.base import CLUSTERING, Labeler, LabelingContext, build_labeler
 from dscreid.pseudo_labels.unification import (
     check_correction,
@@ -130,7 +130,7 @@ class UnificationLabeler(_UnifyingLabeler):
         """Label both modalities with shared labels."""
         clusters = self.clustering(visible, infrared, context)
         self._check_clustered(clusters.ir, Modality.IR, 'use a larger eps in its clustering')
-        rows, others = finite_descriptors(visible, infrared).values()
+        rows, others = modality_descriptors(visible, infrared).values()
         rgb = vote_across(rows, others, clusters.ir, self.topk, self.temperature, self.outliers_vote)
         if self.smoothing_topk is not None:
             rgb = smooth_labels(rows, rgb, self.smoothing_topk, self.outliers_vote)
