@@ -1,4 +1,4 @@
-"""Load published or exported weights into CLIP's vision tower."""
+"""Load published or exported weights into CLIP's vision tower, and export a trained tower to a file of its own."""
 
 import json
 import math
@@ -9,11 +9,22 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine import Config
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
-from dscreid.utils.checkpoint import in_words, list_differences, load_weights, read_metadata, sha256
-from dscreid.utils.files import existing_file
+from dscreid.registry import MODELS
+from dscreid.utils.checkpoint import (
+    ARCHITECTURE_KEY,
+    in_words,
+    list_differences,
+    load_checkpoint,
+    load_weights,
+    read_metadata,
+    sha256,
+)
+from dscreid.utils.files import existing_file, replacing
 from dscreid.utils.shipped import locate_weights
 from dscreid.utils.torchscript import is_torchscript
 
@@ -22,6 +33,7 @@ OPENAI_VIT_B_16_SHA256 = '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb6
 OPENAI_VIT_B_16_URL = f'https://openaipublic.azureedge.net/clip/models/{OPENAI_VIT_B_16_SHA256}/ViT-B-16.pt'
 OPENAI_VIT_B_16_HUB = 'timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors)'
 TOWER_KIND = 'dscreid-tower'
+TOWER_PREFIX = 'backbone.tower.'
 HEAD_WIDTH = 64  # of OpenAI's vision transformers
 
 # Settings that must match the config; image_size may differ because positions are resized.
@@ -87,8 +99,6 @@ def _stored_settings(path: str, file: Path, weights: dict[str, Tensor], activati
         settings = _exported_settings(file, metadata.get('settings', ''))
     elif is_torchscript(file):  # only OpenAI publishes CLIP as TorchScript
         settings = {'heads': weights['class_embedding'].numel() // HEAD_WIDTH, 'activation': 'quick_gelu'}
-    elif beside := _activation_beside(file):
-        settings = {'activation': beside}
     known = settings.setdefault('activation', activation)
     if activation not in (None, known):
         raise ConfigError(f'{path}: was trained with {known}, but pretrained_activation says {activation}')
@@ -151,16 +161,6 @@ def _visual_tower(path: str, weights: dict[str, Tensor], prefix: str) -> dict[st
     return tower
 
 
-def _activation_beside(file: Path) -> str | None:
-    path = file.parent / 'open_clip_config.json'
-    if not path.is_file():
-        return None
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        settings = json.loads(path.read_text(encoding='utf-8'))['model_cfg']
-        return {True: 'quick_gelu', False: 'gelu'}[settings.get('quick_gelu', False)]
-    raise CheckpointError(f'{path}: is not a config of open_clip; download it again, or remove it')
-
-
 def _exported_settings(file: Path, text: str) -> dict[str, Any]:
     with suppress(ValueError, KeyError, TypeError, RecursionError):
         settings = json.loads(text)
@@ -186,3 +186,50 @@ def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target
     grid = F.interpolate(grid, size=target, mode='bilinear', align_corners=False)
     positions = grid.permute(0, 2, 3, 1).flatten(0, 2).to(embedding.dtype)
     return torch.cat([embedding[:1], positions])
+
+
+def export_tower(
+    checkpoint: str,
+    target: str | Path,
+    tower: dict | None = None,
+    prefix: str = TOWER_PREFIX,
+    half: bool = False,
+    note: str | None = None,
+) -> dict:
+    """Write the tower of a checkpoint to a ``.safetensors`` file with open_clip's names, and return its settings.
+
+    The config of the tower is read from the checkpoint unless it is given, ``prefix`` is that of the names of its
+    weights, and ``note`` a text to store. ``half`` stores matrices, but not vectors, in half precision. Raises
+    CheckpointError or ConfigError if the tower cannot be read.
+    """
+    weights = {
+        name.removeprefix(prefix): value for name, value in load_weights(checkpoint).items() if name.startswith(prefix)
+    }
+    if not weights:
+        raise CheckpointError(f'{checkpoint}: contains no weights named {prefix}*; give their prefix')
+    module = MODELS.build({**(tower or _tower_config(checkpoint)), 'pretrained': None})
+    if differences := list_differences(module, weights):
+        raise CheckpointError(f'{checkpoint}: its tower is not that of its config ({in_words(differences)})')
+    metadata = {'format': 'pt', 'kind': TOWER_KIND, 'settings': json.dumps(module.settings)}
+    if note:
+        metadata['note'] = note
+    with replacing(target) as path:
+        save_file({name: _as_stored(value, half) for name, value in weights.items()}, path, metadata)
+    return module.settings
+
+
+def _tower_config(checkpoint: str) -> dict:
+    meta = load_checkpoint(checkpoint).get('meta') or {}
+    if 'tower' in meta:
+        return {'type': 'CLIPVisionTransformer', **meta['tower']}
+    settings = meta.get(ARCHITECTURE_KEY) or {}
+    config = Config()
+    config.merge_from_dict({k: v for k, v in settings.items() if k.startswith(TOWER_PREFIX)})
+    if not config:
+        raise ConfigError(f'{checkpoint}: does not contain the config of its tower; give the config file')
+    return config.to_dict()['backbone']['tower']
+
+
+def _as_stored(value: Tensor, half: bool) -> Tensor:
+    value = value.contiguous()
+    return value.half() if half and value.is_floating_point() and value.ndim > 1 else value.clone()
