@@ -1,10 +1,10 @@
 """Runs of several processes end where a run of one does."""
 
-import json
 import shutil
 
 import pytest
 import torch
+from tiny_runs import read_figures
 
 from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.evaluation import load_features
@@ -91,14 +91,14 @@ def test_weights_labels_and_metrics_are_those_of_one_process(ranks, experiment, 
     reference = alone(name, config, source, options)
     metrics = ranks.run(run, config, tmp_path, source, options, 'pytorch')
     assert all(values == metrics[0] for values in metrics)
-    assert json.loads((tmp_path / 'metrics.json').read_text()) == metrics[0]
+    assert read_figures(tmp_path) == metrics[0]
     one, several = (load_checkpoint(folder / 'epoch_1.pth') for folder in (reference, tmp_path))
     moved = largest_difference(one, load_checkpoint(reference / 'epoch_0.pth'))
     print(f'{name}, {len(metrics)} processes: {largest_difference(one, several):.1e}, the epoch moved {moved:.1e}')
     assert largest_difference(one, several) < 1e-5 < 1e-3 < moved
     features = [load_features(folder / 'features.safetensors') for folder in (reference, tmp_path)]
     torch.testing.assert_close(*(torch.as_tensor(table.feature) for table in features), rtol=0, atol=1e-5)
-    assert metrics[0] == json.loads((reference / 'metrics.json').read_text())
+    assert metrics[0] == read_figures(reference)
     if name != 'source':
         labels = [checkpoint['cluster_labels']['own'] for checkpoint in (one, several)]
         assert all(torch.equal(labels[0][modality], labels[1][modality]) for modality in ('rgb', 'ir'))
@@ -119,4 +119,4 @@ def test_a_run_of_one_process_goes_on_with_several(ranks, experiment, alone, tmp
     one, several = (load_checkpoint(folder / 'epoch_2.pth') for folder in (reference, tmp_path))
     assert largest_difference(one, several) < 1e-5
     assert largest_difference(one, load_checkpoint(reference / 'epoch_1.pth')) > 1e-3
-    assert metrics == [json.loads((reference / 'metrics.json').read_text())] * len(metrics)
+    assert metrics == [read_figures(reference)] * len(metrics)

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from tiny_runs import write_tiny_configs
+from tiny_runs import read_figures, write_tiny_configs
 
 from dscreid.apis import evaluate, load_config, run_experiment
 from dscreid.apis.train import RunOptions
@@ -35,7 +35,7 @@ def times(folder):
 
 
 def check_results(work_dir, metrics):
-    assert json.loads((work_dir / 'metrics.json').read_text()) == metrics
+    assert read_figures(work_dir) == metrics
     assert set(metrics) == {f'{direction}/{measure}' for direction in DIRECTIONS for measure in MEASURES}
     assert all(math.isfinite(value) and 0 <= value <= 1 for value in metrics.values())
     features = load_features(work_dir / 'features.safetensors')
@@ -91,8 +91,8 @@ def test_a_config_that_trains_nothing_tests_its_source(configs):
     runs = configs / 'runs'
     metrics = run_experiment(configs / 'tiny_cd.py', RunOptions(work_dir=runs / 'cd'))
     written = json.loads((runs / 'cd' / 'metrics.json').read_text())
-    note = written.pop('run')
-    assert written == metrics
+    note, rankings = written.pop('run'), written.pop('rankings')
+    assert written == rankings['neck_both'] == metrics
     assert list((runs / 'cd').glob('*.pth')) == []
 
     # the same test again, and one of another config, of other source weights, or without a word about the first
@@ -105,6 +105,6 @@ def test_a_config_that_trains_nothing_tests_its_source(configs):
             run_experiment(configs / 'tiny_cd.py', refused)
     with pytest.raises(ConfigError, match=r'holds a run \(metrics\.json.*--resume.*--work-dir.*--overwrite'):
         run_experiment(configs / 'tiny_cd.py', replace(options, resume=False))
-    assert json.loads((runs / 'cd' / 'metrics.json').read_text()) == metrics | {'run': note}
+    assert json.loads((runs / 'cd' / 'metrics.json').read_text()) == metrics | {'run': note, 'rankings': rankings}
     run_experiment(configs / 'tiny_cd.py', replace(weights, resume=False, overwrite=True))
     assert json.loads((runs / 'cd' / 'metrics.json').read_text())['run']['source'] != note['source']

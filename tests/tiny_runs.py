@@ -1,5 +1,6 @@
 """Configs of runs that take seconds: a tower of two blocks on worlds of six people."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -87,6 +88,12 @@ default_hooks.update(
     memory=dict(type='MemoryUpdateHook'),
 )
 """
+
+
+def read_figures(work_dir: Path) -> dict[str, float]:
+    """Read the metrics of a run, without those of other rankings and notes."""
+    content = json.loads((work_dir / 'metrics.json').read_text())
+    return {name: value for name, value in content.items() if isinstance(value, float)}
 
 
 def write_tiny_configs(folder: Path, bupt: Path, hitsz: Path, changes: str = '') -> tuple[Path, Path]:

@@ -28,6 +28,7 @@ _REPLACED = {
     'modality-gap': (float, 'G', 'infrared sensor: 0 as in the source domain ... 1 strongly different', 'modality_gap'),
     'occluded': (float, 'P', 'share of tracklets with an occluder', 'occluded'),
     'sensor-spread': (float, 'S', 'how far infrared cameras differ, 0 to 1', 'sensor_spread'),
+    'sensor': (str, 'NAME', 'what the modality gap moves: family (everything) or rule (the tones of colors)', 'sensor'),
     'material-spread': (float, 'S', 'how far materials of one color differ in the infrared, 0 to 1', 'material_spread'),
 }
 

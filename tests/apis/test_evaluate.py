@@ -16,7 +16,11 @@ def test_metrics_and_features_are_those_of_the_run(tiny_runs, tiny_experiment, t
     before = config.to_dict()
     out, dump = tmp_path / 'out' / 'metrics.json', tmp_path / 'features.safetensors'
     metrics = evaluate(config, tiny_experiment.checkpoint, tmp_path / 'log', out=out, dump_features=dump)
-    assert metrics == tiny_experiment.metrics == json.loads(out.read_text())
+    written = json.loads(out.read_text())
+    rankings = written.pop('rankings')
+    assert metrics == tiny_experiment.metrics == written
+    assert rankings['neck_both'] == metrics  # of the config; see tests/evaluation for the others
+    assert len(rankings) == 7
     assert config.to_dict() == before
     features = load_features(dump)
     assert len(features) == 24

@@ -48,7 +48,11 @@ def all_queries(info):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ('damage', 'message'),
-    [(one_camera, 'under one camera'), (strangers, 'none of the'), (all_queries, 'queries of one modality')],
+    [
+        (one_camera, 'gallery tracklets of other cameras'),
+        (strangers, 'none of the'),
+        (all_queries, 'queries of one modality'),
+    ],
 )
 def test_the_start_of_training_a_dry_run_and_a_test_refuse(world, tiny_experiment, tmp_path, damage, message):
     info, config = world
@@ -69,9 +73,9 @@ def test_a_config_without_training_is_checked_before_its_source_stage(world, tmp
     evaluated = config.with_name('tiny_cd.py')
     evaluated.write_text("_base_ = 'tiny_dsc.py'\ntrain_cfg = None\n")
     options = RunOptions(work_dir=tmp_path / 'runs/cd')
-    with pytest.raises(DatasetError, match='under one camera'):
+    with pytest.raises(DatasetError, match='gallery tracklets of other cameras'):
         check_stage(prepare(evaluated, options))
-    with pytest.raises(DatasetError, match='under one camera'):
+    with pytest.raises(DatasetError, match='gallery tracklets of other cameras'):
         plan_experiment(evaluated, options)
 
 

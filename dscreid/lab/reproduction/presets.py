@@ -44,6 +44,7 @@ class DataPreset:
 #: To run all tables on a further pair of worlds takes one line.
 _ALL = (
     DataPreset('synthetic-demo', _DEMO_FILES, _DEMO_ROOTS, 'demo'),
+    DataPreset('synthetic-rule', _DEMO_FILES, _DEMO_ROOTS, 'rule'),
     # the configs of the real datasets, on worlds of the same size and layout
     DataPreset('synthetic-full', _REAL_FILES, _REAL_ROOTS, 'full'),
     DataPreset('real', _REAL_FILES, _REAL_ROOTS),

@@ -1,6 +1,6 @@
 """Cameras: position, lighting, and their visible and infrared sensors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,8 @@ from dscreid.structures import Modality
 
 _COLORS, _MATERIALS = tuple(COLORS), tuple(MATERIAL_SHEEN)
 DYE_GAIN = 0.11
+#: of sensors that know a person by tones: colors that look alike in visible light differ more
+_RULE_DYE_GAIN = 0.25
 ITEM_GAIN = 0.05
 # material: (offset, slope) of the source family and of the sensor at modality_gap = 1
 _RESPONSE = {
@@ -33,7 +35,7 @@ class InfraredSensor:
     Near-infrared reflectance depends more on a fabric's fiber and dye than on its visible color. For a surface with
     visible color ``rgb``, material ``m``, color name ``c`` and individual deviation ``dye``, the sensor measures
 
-        reflectance = offset[m] + slope[m] * (spectral . rgb) + DYE_GAIN * dye_table[c] + item_gain * dye
+        reflectance = offset[m] + slope[m] * (spectral . rgb) + dye_gain * dye_table[c] + item_gain * dye
 
     ``modality_gap`` (0 to 1.5) moves every coefficient from the values of the source family (0) to those of another
     sensor (1), which also has fainter patterns, another tone curve and the hot spot of an active illuminator. The shift
@@ -45,6 +47,7 @@ class InfraredSensor:
     slope: np.ndarray  #: float64[materials]
     dye_table: np.ndarray  #: float64[colors]
     item_gain: float  #: weight of a garment's individual deviation
+    dye_gain: float = field(default=DYE_GAIN, kw_only=True)  #: weight of the dye table
     pattern_contrast: float  #: remaining reflectance difference between a garment's two surfaces, in [0, 1]
     gamma: float  #: exponent of the tone curve on [0, 1]
     contrast: float  #: gain of the tone curve around 0.45
@@ -60,7 +63,7 @@ class InfraredSensor:
         brightness = float(self.spectral @ surface.rgb)
         material, color = _MATERIALS.index(surface.material), _COLORS.index(surface.color)
         value = self.offset[material] + self.slope[material] * brightness
-        value += DYE_GAIN * self.dye_table[color] + self.item_gain * surface.dye
+        value += self.dye_gain * self.dye_table[color] + self.item_gain * surface.dye
         return float(np.clip(value, 0.03, 0.97))
 
     def reflectance_on(self, main: Surface, surface: Surface) -> float:
@@ -86,13 +89,11 @@ def draw_sensor(rng: np.random.Generator, gap: float, spread: float, material_sp
     own_table = rng.standard_normal(len(_COLORS))
     spectral = _between(_SPECTRAL, gap) * (1 - 0.6 * spread) + 0.6 * spread * rng.dirichlet((1.5, 1.5, 1.5))
     hot_spot_center = (uniform(rng, (0.35, 0.65)), uniform(rng, (0.3, 0.6)))
-    # Normalized to keep dyes as far apart as at either end.
-    dye_table = _between(_DYE, gap) / np.hypot(1 - gap, gap)
     return InfraredSensor(
         spectral=spectral,
         offset=offset,
         slope=slope,
-        dye_table=np.sqrt(1 - 0.6 * spread**2) * dye_table + np.sqrt(0.6) * spread * own_table,
+        dye_table=np.sqrt(1 - 0.6 * spread**2) * _dye_table(gap) + np.sqrt(0.6) * spread * own_table,
         item_gain=ITEM_GAIN * material_spread,
         pattern_contrast=max(0.95 - 0.65 * gap, 0.05) * (1 - 0.4 * spread * rng.random()),
         gamma=(1.0 + 0.30 * gap) * float(np.exp(spread * uniform(rng, (-0.4, 0.4)))),
@@ -106,8 +107,38 @@ def draw_sensor(rng: np.random.Generator, gap: float, spread: float, material_sp
     )
 
 
+def draw_rule_sensor(
+    rng: np.random.Generator, gap: float, spread: float, material_spread: float = 1.0
+) -> InfraredSensor:
+    """Draw a sensor of the source family with another rule for the tone of a color, which all people and cameras share.
+
+    It keeps what tells people apart within the infrared: large differences between tones, patterns, little noise. Only
+    the way from visible colors to infrared tones changes, by ``gap``.
+    """
+    family = draw_sensor(rng, 0.0, spread, material_spread)
+    return replace(
+        family,
+        dye_gain=_RULE_DYE_GAIN,
+        dye_table=_dye_table(gap),
+        pattern_contrast=0.9,
+        gamma=1 + 0.2 * gap,
+        hot_spot=0.1,
+        vignette=0.1,
+        noise=2.5,
+    )
+
+
+def _dye_table(gap: float) -> np.ndarray:
+    # Normalized to keep dyes as far apart as at either end.
+    return _between(_DYE, gap) / np.hypot(1 - gap, gap)
+
+
 def _between(ends: np.ndarray, position: float) -> np.ndarray:
     return ends[0] + position * (ends[1] - ends[0])
+
+
+#: What ``modality_gap`` moves: everything about the sensor, or only the rule from colors to tones.
+SENSORS = {'family': draw_sensor, 'rule': draw_rule_sensor}
 
 
 @dataclass(frozen=True)
@@ -162,7 +193,7 @@ def draw_camera(rng: np.random.Generator, domain: Domain, number: int, count: in
         background_color=uniform(rng, domain.background_color),
         infrared_background=uniform(rng, domain.infrared_background),
         background_seed=int(rng.integers(2**31)),
-        sensor=draw_sensor(rng, domain.modality_gap, domain.sensor_spread, domain.material_spread),
+        sensor=SENSORS[domain.sensor](rng, domain.modality_gap, domain.sensor_spread, domain.material_spread),
     )
 
 

@@ -78,6 +78,7 @@ class Domain:
     occluded_frames: Range = (0.2, 0.5)  #: fraction of such a tracklet's frames that show the occluder
     sensor_spread: float = 0.15  #: variation of the infrared sensor between cameras. 1 is the largest.
     material_spread: float = 1.0  #: infrared difference between materials of the same color, from 0 (none) to 1
+    sensor: str = 'family'  #: what ``modality_gap`` moves, a key of ``SENSORS`` of ``camera.py``
 
 
 BUPT = Domain(

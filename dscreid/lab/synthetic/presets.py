@@ -30,6 +30,8 @@ class World:
     domain: ClassVar[str | None] = None  #: appearance. None uses the domain with the layout's name.
     source: ClassVar[Values] = _EASY_SOURCE  #: further fields of an experiment's source
     target: ClassVar[Values] = _TARGET  #: further fields of an experiment's target
+    #: whether the target of an experiment has the domain of its source, so that only their settings differ
+    same_look: ClassVar[bool] = False
     #: whether each domain has the layout of its own data set; otherwise sources are 'bupt' and targets 'hitsz', so that
     #: one set of configs serves both directions
     own_layouts: ClassVar[bool] = False
@@ -62,6 +64,19 @@ class DemoShort(World):
     )
     # HITSZ-VCM's loader drops tracklets of fewer than 12 frames.
     hitsz: ClassVar[Values] = dict(train_ids=100, test_ids=60, tracklets=12, test_tracklets=4)
+
+
+@WORLDS.register_module(name='rule')
+class Rule(Demo):
+    """The paper's situation: clusters within a modality are good, and the way across is a rule that all people share.
+
+    The target looks like the source in visible light. Its infrared sensor keeps identity, but gives colors other tones.
+    """
+
+    same_look = True
+    target: ClassVar[Values] = dict(
+        modality_gap=0.8, material_spread=0.2, occluded=0.1, sensor='rule', test_tracklets=6
+    )
 
 
 @WORLDS.register_module(name='full')
@@ -109,9 +124,10 @@ def adaptation_worlds(seed: int, direction: str = 'bupt2hitsz', preset: str = 'd
         raise ConfigError(f'unknown direction {direction!r}; known are {", ".join(DIRECTIONS)}')
     world, domains = _find_world(preset), direction.split('2')
     layouts = domains if world.own_layouts else ('bupt', 'hitsz')
+    look = domains[0 if world.same_look else 1]
     return (
         make_spec(preset, layouts[0], domains[0], seed=_SOURCE_SEED + seed, **world.source),
-        make_spec(preset, layouts[1], domains[1], seed=_TARGET_SEED + seed, **world.target),
+        make_spec(preset, layouts[1], look, seed=_TARGET_SEED + seed, **world.target),
     )
 
 

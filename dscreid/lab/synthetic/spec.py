@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dscreid.errors import ConfigError
+from dscreid.lab.synthetic.camera import SENSORS
 from dscreid.lab.synthetic.domain import Domain, get_domain
 
 #: Largest number of identities and cameras of each data set layout.
@@ -39,6 +40,7 @@ class WorldSpec:
     occluded: float | None = None  #: probability that a tracklet has an occluder
     sensor_spread: float | None = None  #: variation of the infrared sensor between cameras, 0 to 1
     material_spread: float | None = None  #: infrared difference between materials of the same color, 0 to 1
+    sensor: str = 'family'  #: what the modality gap moves: 'family', everything, or 'rule', only the tones of colors
     fake_ir: bool = False  #: whether to also write BUPTCampus' FakeIR frames
 
     def __post_init__(self) -> None:
@@ -55,7 +57,7 @@ class WorldSpec:
     def appearance(self) -> Domain:
         """The domain with this world's overrides."""
         overrides: dict[str, Any] = {name: getattr(self, name) for name in _FROM_DOMAIN}
-        return replace(get_domain(self.domain), **overrides)
+        return replace(get_domain(self.domain), sensor=self.sensor, **overrides)
 
     def to_dict(self) -> dict:
         """Return all fields as plain values for JSON."""
@@ -68,6 +70,8 @@ class WorldSpec:
                 raise ConfigError(f'{name} must be an integer of at least {least}, got {value!r}')
         if self.max_frames < self.min_frames:
             raise ConfigError(f'max_frames={self.max_frames} must not be below min_frames={self.min_frames}')
+        if self.sensor not in SENSORS:
+            raise ConfigError(f'unknown sensor {self.sensor!r}; choose one of {", ".join(SENSORS)}')
         for name, most in _FROM_DOMAIN.items():
             if not 0 <= getattr(self, name) <= most:
                 raise ConfigError(f'{name} must lie between 0 and {most:g}, got {getattr(self, name)}')

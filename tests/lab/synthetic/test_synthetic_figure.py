@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dscreid.lab.synthetic.camera import ITEM_GAIN, draw_camera, draw_sensor
+from dscreid.lab.synthetic.camera import ITEM_GAIN, draw_camera, draw_rule_sensor, draw_sensor
 from dscreid.lab.synthetic.domain import DOMAINS
 from dscreid.lab.synthetic.figure import SHADE_STEP, Part
 from dscreid.lab.synthetic.identity import Pattern, draw_identity
@@ -131,6 +131,19 @@ def test_modality_gap_lowers_agreement_and_pattern_contrast_step_by_step():
     assert 0 < agreement[2] < agreement[1]
     assert tones.std(axis=1).min() > 0.1  # people stay distinguishable in the infrared
     assert np.all(np.diff([s.pattern_contrast for s in sensors]) < -0.2)
+
+
+def test_a_rule_sensor_changes_tones_and_keeps_what_tells_people_apart():
+    people = [person(seed, 'bupt') for seed in range(150)]
+    near, far = (draw_rule_sensor(np.random.default_rng(0), gap, 0.0, 0.2) for gap in (0.0, 0.8))
+    tones = np.array([[s.reflectance(g) for p in people for g in (p.upper, p.lower)] for s in (near, far)])
+    assert np.corrcoef(tones)[0, 1] < 0.8
+    family = draw_sensor(np.random.default_rng(0), 0.8, 0.0, 0.2)
+    assert tones.std(axis=1).min() > np.std([family.reflectance(g) for p in people for g in (p.upper, p.lower)])
+    assert family.pattern_contrast < near.pattern_contrast == far.pattern_contrast
+    rules = [draw_rule_sensor(np.random.default_rng(camera), 0.8, 0.5).dye_table for camera in range(3)]
+    assert np.array_equal(rules[0], rules[1])
+    assert np.array_equal(rules[0], rules[2])
 
 
 def test_without_material_spread_the_infrared_knows_colors_alone():

@@ -4,7 +4,7 @@ from typing import ClassVar
 import pytest
 
 from dscreid.errors import ConfigError
-from dscreid.lab.synthetic import World, WorldSpec, make_spec
+from dscreid.lab.synthetic import World, WorldSpec, adaptation_worlds, make_spec
 from dscreid.lab.synthetic.domain import DOMAINS, get_domain
 from dscreid.lab.synthetic.layouts import Split, plan_world
 from dscreid.registry import WORLDS, registered_classes
@@ -35,7 +35,16 @@ def test_demo_and_pretrain():
     assert target.modality_gap > 0
 
 
-@pytest.mark.parametrize('preset', ['tiny', 'demo', 'demo-short', 'full', 'pretrain'])
+def test_source_and_target_of_the_rule_look_alike():
+    for direction, domain in (('bupt2hitsz', 'bupt'), ('hitsz2bupt', 'hitsz')):
+        source, target = adaptation_worlds(1, direction, 'rule')
+        assert source.domain == target.domain == domain
+        assert (source.layout, target.layout) == ('bupt', 'hitsz')
+        assert (source.sensor, target.sensor) == ('family', 'rule')
+        assert source.seed != target.seed
+
+
+@pytest.mark.parametrize('preset', ['tiny', 'demo', 'demo-short', 'full', 'pretrain', 'rule'])
 def test_hitsz_tracklets_are_long_enough_for_the_loader(preset):
     assert make_spec(preset, 'hitsz').min_frames >= 12
 
@@ -68,6 +77,7 @@ def test_a_world_may_set_what_its_domain_would():
         ({'train_ids': 0}, 'train_ids .* at least 1'),
         ({'test_tracklets': 1}, 'test_tracklets'),
         ({'min_frames': 9, 'max_frames': 8}, 'max_frames'),
+        ({'sensor': 'lens'}, "unknown sensor 'lens'; choose one of family, rule"),
         ({'modality_gap': 2.0}, 'modality_gap'),
         ({'modality_gap': float('nan')}, 'modality_gap'),
         ({'occluded': 1.1}, 'occluded must lie between 0 and 1'),
