@@ -168,7 +168,7 @@ MISTAKES = [
     ('model.neighbor_losses.0.weight', 'much', 'NeighborContrastiveLoss cannot be made of its values'),
     ('model.neighbor_losses.0.begin', -1, 'needs 0 <= begin <= end'),
     ('default_hooks.cluster.labelers.1.inter.topk', 0, 'topk must be at least 1 .*got topk=0'),
-    ('default_hooks.cluster.labelers.1.intra.static_weight', -1, 'topk must be >= 1, static_weight and dynamic_weight >= 0'),
+    ('default_hooks.cluster.labelers.1.intra.static_weight', -1, 'static_weight and dynamic_weight >= 0'),
     ('default_hooks.cluster.labelers', 3, 'ClusterHook cannot be made of its values'),
     ('default_hooks.cluster.pipeline', 3, 'pipeline must list transforms, .* got 3'),
     ('train_dataloader', None, 'train_dataloader'),
