@@ -11,7 +11,7 @@ from dscreid.deployment.adaptation import CAVEAT, RULE, Change, Comparison
 from dscreid.evaluation import FeatureTable
 from dscreid.neighbors.knn import knn
 from dscreid.structures import Modality
-from dscreid.visualization.page import page_html, paragraphs_html, part, plain_table, write_text_atomically
+from dscreid.visualization.page import TableRow, page_html, paragraphs_html, part, write_text_atomically
 
 _HEADINGS = {
     Modality.RGB: 'Visible tracklets and their infrared neighbors',
@@ -118,16 +118,16 @@ def adaptation_html(
         notes: Paragraphs for the introduction.
     """
     rows = [
-        (
+        TableRow(
             f'{change.name} ({"higher" if change.higher_is_better else "lower"} is better)',
             [value_text(change.before), value_text(change.after), interval_text(change), change.direction],
         )
         for change in comparison.changes
     ]
     for modality, counts in comparison.clusters.items():
-        rows.append((f'clusters, {_MODALITIES[modality]}', [*map(str, counts), '', '']))
+        rows.append(TableRow(f'clusters, {_MODALITIES[modality]}', [*map(str, counts), '', '']))
     columns = ('before', 'after', '95% interval of the change', 'change')
-    table = part('table', table=plain_table('Measures without labels', 'measure', columns, rows, texts=True))
+    table = part('table', label='Measures without labels', corner='measure', columns=columns, rows=rows, texts=True)
     groups = {_HEADINGS[modality]: found for modality, found in examples.items() if found}
     introduction = [f'Judged without labels, the adaptation {_sentence(comparison)} {CAVEAT}', *notes]
     explanation = [

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from dscreid.structures import RANKINGS, Modality, ranking_feature
 
 
 @METRICS.register_module()
+@dataclass(eq=False, repr=False)
 class ReIDMetric(BaseMetric):
     """CMC, mAP and mINP for every direction of a protocol.
 
@@ -40,25 +42,6 @@ class ReIDMetric(BaseMetric):
     If no tracklet has a person id, the metrics are empty and a warning is logged; ``dump`` is still written. If some
     have none, they count as wrong answers in the gallery and not as queries.
 
-    Args:
-        protocol: A name in ``PROTOCOLS``, such as ``'bupt_campus_as_published'``, or None to skip the evaluation.
-        ranks: Ranks of the CMC curve to report.
-        feature: Feature to compare by inner product: ``'feature'``, or only ``'static'`` or ``'dynamic'``.
-        dump: File for the features of every evaluation (see :mod:`dscreid.evaluation.feature_file`).
-        rerank: Arguments of :class:`~dscreid.evaluation.scores.Reranking`, such as ``{}``, or None for none.
-        query_expansion: Arguments of :class:`~dscreid.evaluation.scores.QueryExpansion`; applied before re-ranking.
-        per_query: ``.csv`` file for single queries (see :mod:`dscreid.evaluation.query_table`).
-        confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for no intervals.
-        bootstrap_repeats: Number of bootstrap draws.
-        bootstrap_seed: Seed of the bootstrap draws.
-        by_ranking: Whether to also measure each feature of ``RANKINGS``, without re-ranking and query expansion; the
-            results are in the attribute ``rankings``.
-        device: Device on which rankings are computed.
-
-    Attributes:
-        rankings: Metrics of the last evaluation by name of the ranking; empty without ``by_ranking``, or if the model
-            does not predict the parts.
-
     Example (config)::
 
         test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')
@@ -67,42 +50,45 @@ class ReIDMetric(BaseMetric):
     # metric names already contain their direction; without any prefix MMEngine warns
     default_prefix = ''
 
-    def __init__(
-        self,
-        protocol: str | None = 'hitsz_vcm',
-        ranks: Sequence[int] = (1, 5, 10, 20),
-        feature: str = 'feature',
-        dump: str | Path | None = None,
-        rerank: Mapping[str, Any] | None = None,
-        query_expansion: Mapping[str, Any] | None = None,
-        per_query: str | Path | None = None,
-        confidence: float | None = None,
-        bootstrap_repeats: int = 1000,
-        bootstrap_seed: int = 0,
-        by_ranking: bool = False,
-        device: str = 'cpu',
-    ) -> None:
+    #: name in ``PROTOCOLS``, such as ``'bupt_campus_as_published'``, or None to skip the evaluation
+    protocol: str | None = 'hitsz_vcm'
+    ranks: Sequence[int] = (1, 5, 10, 20)  #: ranks of the CMC curve to report
+    feature: str = (
+        'feature'  #: feature to compare by inner product: ``'feature'``, or only ``'static'`` or ``'dynamic'``
+    )
+    #: file for the features of every evaluation (see :mod:`dscreid.evaluation.feature_file`)
+    dump: str | Path | None = None
+    #: arguments of :class:`~dscreid.evaluation.scores.Reranking`, such as ``{}``, or None for none
+    rerank: Any = None
+    #: arguments of :class:`~dscreid.evaluation.scores.QueryExpansion`; applied before re-ranking
+    query_expansion: Any = None
+    #: ``.csv`` file for single queries (see :mod:`dscreid.evaluation.query_table`)
+    per_query: str | Path | None = None
+    #: level of bootstrap confidence intervals over identities, in (0, 1); None for no intervals
+    confidence: float | None = None
+    bootstrap_repeats: int = 1000  #: number of bootstrap draws
+    bootstrap_seed: int = 0  #: seed of the bootstrap draws
+    #: whether to also measure each feature of ``RANKINGS``, without re-ranking and query expansion, for ``rankings``
+    by_ranking: bool = False
+    device: str = 'cpu'  #: device on which rankings are computed
+    #: metrics of the last evaluation by name of the ranking; empty without ``by_ranking``, or if the model does not
+    #: predict the parts
+    rankings: dict[str, dict[str, float]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
         super().__init__()
         # check now, not after training
-        if protocol is not None:
-            find_protocol(protocol)
-        if per_query is not None:
-            check_query_file(per_query)
-        if confidence is not None:
-            check_bootstrap(confidence, bootstrap_repeats)
-        _check_device(device)
-        self.protocol = protocol
-        self.ranks = check_ranks(ranks)
-        self.feature = feature
-        self.dump = dump
-        self.rerank = None if rerank is None else Reranking(**rerank)
-        self.query_expansion = None if query_expansion is None else QueryExpansion(**query_expansion)
-        self.per_query = per_query
-        self.confidence = confidence
-        self.bootstrap = dict(repeats=bootstrap_repeats, seed=bootstrap_seed)
-        self.by_ranking = by_ranking
-        self.rankings: dict[str, dict[str, float]] = {}
-        self.device = device
+        if self.protocol is not None:
+            find_protocol(self.protocol)
+        if self.per_query is not None:
+            check_query_file(self.per_query)
+        if self.confidence is not None:
+            check_bootstrap(self.confidence, self.bootstrap_repeats)
+        _check_device(self.device)
+        self.ranks = check_ranks(self.ranks)
+        self.rerank = None if self.rerank is None else Reranking(**self.rerank)
+        self.query_expansion = None if self.query_expansion is None else QueryExpansion(**self.query_expansion)
+        self.bootstrap = dict(repeats=self.bootstrap_repeats, seed=self.bootstrap_seed)
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
         """Store one record per tracklet, from data samples (or their dictionaries) with the features of ``predict``."""
@@ -217,11 +203,9 @@ class ReIDMetric(BaseMetric):
 
 def _check_device(device: str) -> None:
     try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise ConfigError(f"device {device!r} is unknown; rank on 'cpu' or 'cuda'") from error
-    if kind == 'cuda' and not torch.cuda.is_available():
-        raise ConfigError(f"device is {device!r}, but there is no GPU; rank on 'cpu'")
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # an AssertionError if torch was built without CUDA
+        raise ConfigError(f"device {device!r} cannot be used; rank on 'cpu' or 'cuda'") from error
 
 
 def split_intervals(metrics: Mapping[str, float]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:

@@ -5,7 +5,7 @@ Frames are (N, T, C, H, W). F is 1 (one draw for a whole tracklet) or T (one dra
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,8 +58,8 @@ class TrackletAugmentation:
             raise ConfigError(f'flip must be a probability in [0, 1], got {self.flip}')
         if not isinstance(self.pad, int) or self.pad < 0:
             raise ConfigError(f'pad must be a whole number of pixels, not negative, got {self.pad}')
-        self.erase = None if self.erase is None else _policy(ErasingPolicy, 'erase', self.erase)
-        self.jitter = None if self.jitter is None else _policy(JitterPolicy, 'jitter', self.jitter)
+        self.erase = None if self.erase is None else ErasingPolicy(**self.erase)
+        self.jitter = None if self.jitter is None else JitterPolicy(**self.jitter)
         self.views = {
             Modality.RGB.value: _check_views('visible_views', self.visible_views),
             Modality.IR.value: _check_views('infrared_views', self.infrared_views),
@@ -154,14 +154,13 @@ class ErasingPolicy:
     fill: Sequence[float] = (0.4914, 0.4822, 0.4465)  #: value for each channel, written *after* normalization
 
     def __post_init__(self) -> None:
-        if not 0 <= self.probability <= 1:
-            raise ConfigError(f'erase.probability must lie in [0, 1], got {self.probability}')
-        if not 0 < self.area[0] <= self.area[1] <= 1:
-            raise ConfigError(f'erase.area must be (smallest, largest) within (0, 1], got {self.area}')
-        if not 0 < self.aspect[0] <= self.aspect[1] or not math.isfinite(self.aspect[1]):
-            raise ConfigError(f'erase.aspect must be (smallest, largest), both positive, got {self.aspect}')
-        if len(self.fill) != 3:
-            raise ConfigError(f'erase.fill must give one value for each of 3 channels, got {self.fill}')
+        (smallest, largest), (low, high) = self.area, self.aspect
+        usable = 0 <= self.probability <= 1 and 0 < smallest <= largest <= 1 and 0 < low <= high < math.inf
+        if not usable or len(self.fill) != 3:
+            raise ConfigError(
+                'erase: needs probability in [0, 1], area and aspect as (smallest, largest) within (0, 1] and above 0, '
+                f'and 3 values to fill, got {self}'
+            )
 
 
 def erase_boxes(uniforms: np.ndarray, height: int, width: int, policy: ErasingPolicy) -> np.ndarray:
@@ -273,14 +272,6 @@ def jitter_frames(frames: Tensor, factors: Tensor) -> Tensor:
 
 def _to(array: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(array).to(device, non_blocking=True)
-
-
-def _policy(kind: type, name: str, keywords: dict[str, Any]) -> Any:
-    known = [field.name for field in fields(kind)]
-    unknown = sorted(set(keywords) - set(known))
-    if unknown:
-        raise ConfigError(f'TrackletAugmentation: {name} has unknown keys {unknown}; known are {known}')
-    return kind(**keywords)
 
 
 def _check_views(name: str, views: Sequence[str]) -> tuple[str, ...]:

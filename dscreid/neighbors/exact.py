@@ -8,31 +8,34 @@ from dscreid.utils.chunks import row_chunks, slices
 #: Maximum number of similarities held at once on a GPU, and of gallery rows per block.
 GPU_ELEMENTS = 2**28
 GPU_COLUMNS = 2**16
-#: On a GPU, galleries of at least this size are searched in bfloat16 first.
-COARSE_FROM = 2**15
-#: Extra candidates beyond k in the coarse search, so that rounding loses no neighbor.
-COARSE_MARGIN = 32
 
 
-def exact_neighbors(
-    queries: Tensor, gallery: Tensor, k: int, self_first: bool = False, coarse: torch.dtype | None = None
-) -> tuple[Tensor, Tensor]:
+def exact_neighbors(queries: Tensor, gallery: Tensor, k: int, self_first: bool = False) -> tuple[Tensor, Tensor]:
     """Find the ``k`` gallery rows with the largest inner product for each query, without an N x M array.
 
     Queries are float (N, D), the gallery (M, D) of the same dtype and device, and ``k`` is at most M. With
-    ``self_first``, the queries are the gallery, and row i comes first with infinite similarity. ``coarse`` is a dtype
-    in which ``k + COARSE_MARGIN`` candidates are found before they are scored; None scores all.
+    ``self_first``, the queries are the gallery, and row i comes first with infinite similarity.
 
     Returns ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
     """
-    if coarse is not None and k + COARSE_MARGIN < len(gallery):
-        rough = gallery.to(coarse)
-        rough_queries = rough if queries is gallery else queries.to(coarse)
-        candidates = _search(rough_queries, rough, k + COARSE_MARGIN, False)[1]
-        del rough, rough_queries
-        own = torch.arange(len(queries), device=queries.device) if self_first else None
-        return best_candidates(queries, gallery, candidates, k, own)
-    return _search(queries, gallery, k, self_first)
+    similarity = queries.new_empty((len(queries), k))
+    index = torch.empty((len(queries), k), dtype=torch.int64, device=queries.device)
+    row_blocks, column_blocks = _blocks(queries, gallery)
+    for rows in row_blocks:
+        values, places = similarity[rows, :0], index[rows, :0]
+        for columns in column_blocks:
+            block = queries[rows] @ gallery[columns].T
+            if self_first:
+                start, stop = max(rows.start, columns.start), min(rows.stop, columns.stop)
+                own = torch.arange(start, max(start, stop), device=block.device)
+                block[own - rows.start, own - columns.start] = torch.inf
+            value, place = largest_per_row(block, min(k, block.shape[1]))
+            # New entries have larger indices, so a stable sort lets them lose ties.
+            places = torch.cat((places, place + columns.start), dim=1)
+            values, order = torch.cat((values, value), dim=1).sort(dim=1, descending=True, stable=True)
+            values, places = values[:, :k], places.gather(1, order[:, :k])
+        similarity[rows], index[rows] = values, places
+    return similarity, index
 
 
 def best_candidates(
@@ -58,33 +61,6 @@ def best_candidates(
             score[block == own[rows, None]] = torch.inf
         score, order = score.sort(dim=1, descending=True, stable=True)
         similarity[rows], index[rows] = score[:, :k], block.gather(1, order[:, :k])
-    return similarity, index
-
-
-def coarse_type(gallery: Tensor) -> torch.dtype | None:
-    """Dtype for the candidate search: bfloat16 for a large gallery on a GPU, otherwise None."""
-    large = gallery.is_cuda and gallery.dtype == torch.float32 and len(gallery) >= COARSE_FROM
-    return torch.bfloat16 if large else None
-
-
-def _search(queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple[Tensor, Tensor]:
-    similarity = queries.new_empty((len(queries), k))
-    index = torch.empty((len(queries), k), dtype=torch.int64, device=queries.device)
-    row_blocks, column_blocks = _blocks(queries, gallery)
-    for rows in row_blocks:
-        values, places = similarity[rows, :0], index[rows, :0]
-        for columns in column_blocks:
-            block = queries[rows] @ gallery[columns].T
-            if self_first:
-                start, stop = max(rows.start, columns.start), min(rows.stop, columns.stop)
-                own = torch.arange(start, max(start, stop), device=block.device)
-                block[own - rows.start, own - columns.start] = torch.inf
-            value, place = largest_per_row(block, min(k, block.shape[1]))
-            # New entries have larger indices, so a stable sort lets them lose ties.
-            places = torch.cat((places, place + columns.start), dim=1)
-            values, order = torch.cat((values, value), dim=1).sort(dim=1, descending=True, stable=True)
-            values, places = values[:, :k], places.gather(1, order[:, :k])
-        similarity[rows], index[rows] = values, places
     return similarity, index
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from dscreid.errors import LabelingError
 from dscreid.neighbors.knn import knn
 from dscreid.pseudo_labels.clustering.silhouette import silhouette
-from dscreid.pseudo_labels.descriptors import finite_descriptors
+from dscreid.pseudo_labels.descriptors import modality_descriptors
 from dscreid.pseudo_labels.labelers.base import Labeler
 from dscreid.pseudo_labels.quality import quiet_score
 from dscreid.registry import CRITERIA
@@ -39,7 +39,7 @@ class JudgedRound:
     @cached_property
     def descriptors(self) -> dict[Modality, Tensor]:
         """Float (N, 2 D) of each modality, rows of length 1."""
-        return finite_descriptors(self.visible, self.infrared)
+        return modality_descriptors(self.visible, self.infrared)
 
     @cached_property
     def trips(self) -> dict[Modality, np.ndarray]:

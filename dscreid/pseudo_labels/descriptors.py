@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.errors import LabelingError
 from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 from dscreid.structures import Modality, TrackletFeatures
 
@@ -19,21 +18,9 @@ def tracklet_descriptors(features: TrackletFeatures) -> Tensor:
     return normalized_rows(joined_halves(features))
 
 
-def finite_descriptors(visible: TrackletFeatures, infrared: TrackletFeatures) -> dict[Modality, Tensor]:
-    """Descriptors of each modality; raises LabelingError if a row is not finite."""
-    pairs = zip(Modality, (visible, infrared), strict=True)
-    return {modality: check_finite(tracklet_descriptors(features), modality) for modality, features in pairs}
-
-
-def check_finite(descriptors: Tensor, modality: Modality) -> Tensor:
-    """Return float (N, D) descriptors of a modality; raises LabelingError if a row is not finite."""
-    broken = int((~torch.isfinite(descriptors).all(dim=1)).sum())
-    if broken:
-        raise LabelingError(
-            f'{broken} of {len(descriptors)} {modality.value} tracklets have NaN or infinite features: training has '
-            'diverged; lower the learning rate and resume from an earlier checkpoint'
-        )
-    return descriptors
+def modality_descriptors(visible: TrackletFeatures, infrared: TrackletFeatures) -> dict[Modality, Tensor]:
+    """Float (N, 2 D) of each modality: :func:`tracklet_descriptors`."""
+    return dict(zip(Modality, map(tracklet_descriptors, (visible, infrared)), strict=True))
 
 
 def mean_descriptors(descriptors: Tensor, labels: np.ndarray) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dscreid.errors import CheckpointError
 from dscreid.utils.records import is_number
-from dscreid.visualization.charts import COLORS, Card, Rule, Series, format_number, line_chart
+from dscreid.visualization.figures import COLORS, Card, Rule, Series, format_number, line_chart
 from dscreid.visualization.results import direction_name
 
 #: Largest value that is drawn (float32 maximum); beyond 1e300, the float64 arithmetic of charts overflows.

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from dscreid.evaluation import FeatureTable
-from dscreid.visualization.charts import COLORS, Card, Rule, Series, line_chart
+from dscreid.visualization.figures import COLORS, Card, Rule, Series, line_chart
 from dscreid.visualization.page import part
 
 NUM_BINS = 1000

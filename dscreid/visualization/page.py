@@ -1,8 +1,7 @@
 """HTML pages and their tables, made from the templates of this package; each page is one self-contained file."""
 
-import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,50 +12,13 @@ from markupsafe import Markup, escape
 from dscreid.utils.files import replacing
 
 
-class Cell(NamedTuple):
-    """A cell of a table."""
-
-    text: str
-    strong: bool = False  #: whether it is the best value of its column
-    gain: float | None = None  #: gain over the first row, shown below the text
-
-
 class TableRow(NamedTuple):
     """A row with a remark after its name and style 'bound', 'paper' or ''; without cells, a heading of those below."""
 
     name: str
-    cells: Sequence[Cell] = ()
+    cells: Sequence[str] = ()
     remark: str = ''
     kind: str = ''
-
-
-class Table(NamedTuple):
-    """A table with row headings and one or two rows of column headings."""
-
-    label: str  #: text alternative for readers who cannot see the table
-    corner: str  #: heading of the column of row headings
-    columns: Sequence[tuple[str, str]]  #: (group, name) per column; the group is empty if there are no groups
-    rows: Sequence[TableRow]
-    texts: bool = False  #: whether cells contain text that may wrap instead of numbers
-
-    @property
-    def groups(self) -> list[tuple[str, int]]:
-        """Pairs of (group, number of columns) from left to right; empty if no column has a group."""
-        runs = [(name, len(list(run))) for name, run in itertools.groupby(group for group, _ in self.columns)]
-        return runs if any(name for name, _ in runs) else []
-
-    @property
-    def edges(self) -> set[int]:
-        """Positions where a group begins or ends."""
-        return {0, *itertools.accumulate(length for _, length in self.groups)} if self.groups else set()
-
-
-def plain_table(
-    label: str, corner: str, columns: Iterable[str], rows: Iterable[tuple[str, Iterable[str]]], texts: bool = False
-) -> Table:
-    """Make a table without groups from (name, texts of the cells) per row."""
-    table_rows = [TableRow(name, [Cell(text) for text in cells]) for name, cells in rows]
-    return Table(label, corner, [('', name) for name in columns], table_rows, texts)
 
 
 @cache

@@ -36,19 +36,15 @@ class TrackletPictures:
 
     def jpeg(self, index: int) -> bytes:
         """Return the picture of a tracklet as the content of a JPEG file; see ``__call__``."""
-        return joined_jpeg(self._frames(index), self.max_height)
-
-    def _frames(self, index: int) -> list[np.ndarray]:
         tracklets = self.dataset.tracklets
         if not 0 <= index < len(tracklets):
             raise DatasetError(
                 f'there is no tracklet {index} in {self.dataset.root}; name the dataset of the features.'
             )
         frames = tracklets[index].frames
-        return [
-            decode_frame(self.storage, frames[position], decode_with_cv2)
-            for position in middle_positions(len(frames), self.num_frames)
-        ]
+        positions = middle_positions(len(frames), self.num_frames)
+        images = [decode_frame(self.storage, frames[position], decode_with_cv2) for position in positions]
+        return joined_jpeg(images, self.max_height)
 
 
 def data_uri(jpeg: bytes) -> str:
@@ -64,17 +60,14 @@ def small_jpeg(image: np.ndarray, max_height: int = 160) -> bytes:
 def joined_jpeg(images: Sequence[np.ndarray], max_height: int = 160) -> bytes:
     """Join images, see ``small_jpeg``, side by side in one JPEG file, at the height of the first one."""
     height = min(images[0].shape[0], max_height)
-    return _encoded(np.hstack([_resized(image, height) for image in images]))
+    joined = np.hstack([_resized(image, height) for image in images])
+    return cv2.imencode('.jpg', joined, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
 def middle_positions(length: int, count: int) -> list[int]:
     """Return the centers of ``count`` equal parts of ``length`` frames; fewer if the tracklet is shorter."""
     count = min(count, length)
     return [((2 * part + 1) * length) // (2 * count) for part in range(count)]
-
-
-def _encoded(image: np.ndarray) -> bytes:
-    return cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
 def _resized(image: np.ndarray, height: int) -> np.ndarray:

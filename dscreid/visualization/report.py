@@ -17,7 +17,7 @@ from dscreid.utils.quantities import duration_text
 from dscreid.version import __version__
 from dscreid.visualization.curves import Scalars, curve_cards
 from dscreid.visualization.densities import DistanceDensity, densities_html
-from dscreid.visualization.page import page_html, paragraphs_html, part, plain_table, write_text_atomically
+from dscreid.visualization.page import TableRow, page_html, paragraphs_html, part, write_text_atomically
 from dscreid.visualization.results import ReportRun, directions_of, results_table_html
 from dscreid.visualization.retrieval import RetrievalGallery, retrieval_html
 
@@ -113,10 +113,10 @@ def _differences_html(differences: Mapping[str, Mapping[str, Sequence[Any]]]) ->
         equal = 'The configs of these runs have the same settings.'
         return paragraphs_html([equal] if len(differences) > 1 else [])
     rows = [
-        (key, [_setting(differing.get(key, (None, first))[1]) for differing in differences.values()])
+        TableRow(key, [_setting(differing.get(key, (None, first))[1]) for differing in differences.values()])
         for key, first in firsts.items()
     ]
-    return part('table', table=plain_table('Settings that differ', 'Setting', differences, rows, texts=True))
+    return part('table', label='Settings that differ', corner='Setting', columns=differences, rows=rows, texts=True)
 
 
 def _setting(value: Any) -> str:
@@ -125,5 +125,5 @@ def _setting(value: Any) -> str:
 
 
 def _pairs_html(name: str, value: str, pairs: Mapping[str, str]) -> str:
-    rows = [(key, [text]) for key, text in pairs.items()]
-    return part('table', table=plain_table(name, name, [value], rows, texts=True)) if pairs else ''
+    rows = [TableRow(key, [text]) for key, text in pairs.items()]
+    return part('table', label=name, corner=name, columns=[value], rows=rows, texts=True) if pairs else ''

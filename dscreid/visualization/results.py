@@ -3,14 +3,17 @@
 import csv
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
 from dscreid.evaluation import FeatureTable
 from dscreid.evaluation.protocols import CROSS_MODAL
-from dscreid.visualization.page import Cell, Table, TableRow, paragraphs_html, part
+from dscreid.visualization.page import TableRow, paragraphs_html, part
 
 NOT_EVALUATED = 'No run has been evaluated.'
 _DIRECTIONS = {'rgb2ir': 'RGB→IR', 'ir2rgb': 'IR→RGB', 'rgb2rgb': 'RGB→RGB', 'ir2ir': 'IR→IR'}
@@ -51,38 +54,21 @@ class PaperResult(NamedTuple):
 class PaperTable(NamedTuple):
     """One of the paper's tables; ``target`` is the protocol of its dataset, ``'bupt_campus'`` or ``'hitsz_vcm'``."""
 
-    number: int
     title: str
     target: str
     rows: list[PaperResult]
 
-    @property
-    def heading(self) -> str:
-        """Number and title."""
-        return f'The paper, Table {self.number}: {self.title}'
 
-
-def _read_tables() -> tuple[PaperTable, ...]:
-    tables = tuple(PaperTable(number, *title, rows=[]) for number, title in enumerate(_TITLES, 1))
-    with Path(__file__).with_name('paper_tables.csv').open(encoding='utf-8', newline='') as file:
-        for number, method, *figures, supervised in list(csv.reader(file))[1:]:
-            forth1, forth, back1, back = map(float, figures)
-            result = PaperResult(method, (forth1, forth), (back1, back), not supervised)
-            tables[int(number) - 1].rows.append(result)
-    return tables
-
-
-PAPER_TABLES = _read_tables()
-
-
+@cache
 def paper_table(number: int) -> PaperTable:
     """Return a results table of the paper, 1 to 6."""
-    return PAPER_TABLES[number - 1]
-
-
-def paper_reference(target: str) -> PaperTable:
-    """Return the table with which a run on ``'bupt_campus'`` or ``'hitsz_vcm'`` is compared."""
-    return {table.target: table for table in PAPER_TABLES[:2]}[target]
+    rows = []
+    with Path(__file__).with_name('paper_tables.csv').open(encoding='utf-8', newline='') as file:
+        for table, method, *figures, supervised in csv.reader(file):
+            if table == str(number):
+                forth1, forth, back1, back = map(float, figures)
+                rows.append(PaperResult(method, (forth1, forth), (back1, back), not supervised))
+    return PaperTable(*_TITLES[number - 1], rows)
 
 
 @dataclass(frozen=True)
@@ -161,15 +147,23 @@ def results_table_html(
     for run in runs:
         values = ['–' if (value := run.printed(key)) is None else f'{value:.1f}' for key in keys]
         cells = [
-            Cell(value, is_best(run, runs, key), run.gain_over(runs[0], key))
+            part('figure', text=value, strong=is_best(run, runs, key), gain=run.gain_over(runs[0], key))
             for key, value in zip(keys, values, strict=True)
         ]
         rows.append(TableRow(run.name, cells, kind='bound' if run.upper_bound else ''))
     if target is not None:
         rows += _paper_rows(target, keys)
-    columns = [(direction_name(name), column) for name, column in (key.split('/', 1) for key in keys)]
-    footnote = '' if target is None else PAPER_FOOTNOTE
-    return part('table', table=Table('Results table', 'Run', columns, rows), footnote=footnote)
+    widths = Counter(direction_name(key.partition('/')[0]) for key in keys)
+    return part(
+        'table',
+        label='Results table',
+        corner='Run',
+        columns=[key.partition('/')[2] for key in keys],
+        rows=rows,
+        groups=widths.items(),
+        edges=[0, *accumulate(widths.values())],
+        footnote='' if target is None else PAPER_FOOTNOTE,
+    )
 
 
 def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
@@ -186,8 +180,9 @@ def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
 
 
 def _paper_rows(target: str, keys: Sequence[str]) -> Iterator[TableRow]:
-    reference = paper_reference(target)
-    yield TableRow(reference.heading)
-    for row in reference.rows:
-        cells = [Cell(f'{100 * row.metrics[key]:.1f}' if key in row.metrics else '') for key in keys]
+    number = {'bupt_campus': 1, 'hitsz_vcm': 2}[target]
+    title, _, rows = paper_table(number)
+    yield TableRow(f'The paper, Table {number}: {title}')
+    for row in rows:
+        cells = [f'{100 * row.metrics[key]:.1f}' if key in row.metrics else '' for key in keys]
         yield TableRow(row.method, cells, '' if row.unsupervised else 'target labels', 'paper')

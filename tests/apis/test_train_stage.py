@@ -28,7 +28,7 @@ from dscreid.apis.train import (
 )
 from dscreid.engine.checkpoint_files import FINISHED_FILE, last_checkpoint
 from dscreid.errors import CheckpointError, ConfigError
-from dscreid.models.backbones.export import export_tower
+from dscreid.models.backbones.pretrained import export_tower
 from dscreid.registry import HOOKS
 from dscreid.utils.checkpoint import load_checkpoint, load_weights
 

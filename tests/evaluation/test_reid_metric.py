@@ -355,7 +355,7 @@ def test_confidence_intervals():
     [
         (dict(rerank=dict(k1=0)), 'k1 and k2 must be integers from 1'),
         (dict(query_expansion=dict(topk=0)), 'topk must be an integer from 1'),
-        (dict(device='gpu'), "device 'gpu' is unknown; rank on 'cpu' or 'cuda'"),
+        (dict(device='gpu'), "device 'gpu' cannot be used; rank on 'cpu' or 'cuda'"),
         (dict(confidence=95), 'confidence must lie between 0 and 1'),
         (dict(per_query='queries.txt'), r'queries\.txt: .* written as \.csv files'),
     ],
@@ -367,7 +367,7 @@ def test_options_out_of_range_are_refused_at_once(wrong, message):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs a machine without a GPU')
 def test_an_absent_gpu_is_refused_at_once():
-    with pytest.raises(ConfigError, match="device is 'cuda', but there is no GPU"):
+    with pytest.raises(ConfigError, match="device 'cuda' cannot be used"):
         ReIDMetric(device='cuda')
 
 

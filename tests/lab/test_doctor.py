@@ -14,8 +14,9 @@ from dscreid.errors import ConfigError
 from dscreid.lab.dataset_checks import Severity
 from dscreid.lab.doctor import DoctorOptions, diagnose, forecast
 from dscreid.lab.doctor.batches import BatchMeasure, StageMeasure
-from dscreid.lab.doctor.forecast import check_disk, check_memory, check_time, forecast_pseudo_labels
-from dscreid.pseudo_labels.clustering.forecast import Forecast
+from dscreid.lab.doctor.forecast import check_disk, check_memory, check_time
+from dscreid.neighbors import NeighborSearch
+from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
 from dscreid.structures import Modality
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -143,37 +144,32 @@ HOOK = dict(
 )
 
 
-def test_forecasts_grow_with_the_square_and_count_what_is_stored(monkeypatch):
-    monkeypatch.setattr(forecast, 'product_rate', lambda device: 1e9)
-    small, large = (forecast_pseudo_labels(dict.fromkeys(Modality, n), 64, HOOK) for n in (400, 4000))
-    assert 15 * small.seconds < large.seconds < 100 * small.seconds
-    assert large.host_bytes > 2 * 4000 * 64 * 4
-    assert forecast_pseudo_labels(dict.fromkeys(Modality, 0), 64, HOOK) == Forecast()
-
-
-def test_a_labelling_that_cannot_fit_is_broken_one_that_may_not_is_a_warning():
+def test_a_labelling_that_cannot_fit_is_broken_one_that_may_not_is_a_warning(monkeypatch):
     measure = StageMeasure(1000, 32, dict.fromkeys(Modality, 3000), None, None)
-    expected = forecast_pseudo_labels(measure.counts, 64, HOOK)
-    between = (expected.least_host_bytes + expected.host_bytes) // 2
+    monkeypatch.setattr(forecast, 'free_gpu_memory', lambda: None)
+    needed = forecast.forecast_round([ClusteringProblem(3000, 64)] * 2, NeighborSearch()).host_bytes
     cases = [
         (None, Severity.OK),
         (10**10, Severity.OK),
-        (between, Severity.WARNING),
-        (expected.least_host_bytes - 1, Severity.BROKEN),
+        (needed, Severity.OK),
+        (needed - 1, Severity.WARNING),
+        (needed // 2 - 1, Severity.BROKEN),
     ]
     for free, severity in cases:
-        finding = check_memory(expected, measure, 'x', free, None)
+        monkeypatch.setattr(forecast, 'free_memory', lambda swap, free=free: free)
+        finding = check_memory(measure, HOOK, 'x')
         assert finding.severity is severity, finding
-        assert ('smaller k1' in finding.remedy) is (severity > Severity.INFO)
+        assert ('smaller k1' in finding.message) is (severity > Severity.INFO)
+    assert check_memory(measure, dict(HOOK, labelers=[dict(type='CameraLabeler')]), 'x') is None
 
 
 def test_time_counts_what_is_slower_and_disk_three_checkpoints():
     train, extraction = BatchMeasure(8, 3.0, 1.0), BatchMeasure(10, 0.0, 1.0)
     measure = StageMeasure(10**6, 32, dict.fromkeys(Modality, 50), train, extraction, iterations=4, epochs=2)
-    # 4 steps of loading and computing, 100 tracklets to extract, and 5 s of labeling per epoch; 20 tracklets to test
-    message = check_time(Forecast(5.0), measure, 20, 'x').message
-    assert message.startswith('1.1 min for 2 epochs and one evaluation: an epoch takes extraction 10.0 s')
-    assert message.endswith('labelling 5.0 s, training 16.0 s; one evaluation 2.0 s')
+    # 4 steps of loading and computing, and 100 tracklets to extract per epoch; 20 tracklets to test
+    message = check_time(measure, 20, 'x').message
+    assert message.startswith('54.0 s for 2 epochs and one evaluation: an epoch takes extraction 10.0 s')
+    assert message.endswith('training 16.0 s; one evaluation 2.0 s')
     assert check_disk(10**6, 'x', 36 * 10**6).severity is Severity.OK
     assert check_disk(10**6, 'x', 36 * 10**6 - 1).severity is Severity.WARNING
 

@@ -193,10 +193,10 @@ def test_draws_depend_on_seed_and_view_alone():
 @pytest.mark.parametrize(
     ('kind', 'keywords', 'message'),
     [
-        (ErasingPolicy, {'probability': 2}, 'erase.probability'),
-        (ErasingPolicy, {'area': (0.4, 0.1)}, 'erase.area'),
-        (ErasingPolicy, {'aspect': (0, 1)}, 'erase.aspect'),
-        (ErasingPolicy, {'fill': (0,)}, 'erase.fill'),
+        (ErasingPolicy, {'probability': 2}, 'erase: needs .*probability=2'),
+        (ErasingPolicy, {'area': (0.4, 0.1)}, r'erase: needs .*area=\(0.4'),
+        (ErasingPolicy, {'aspect': (0, 1)}, r'erase: needs .*aspect=\(0'),
+        (ErasingPolicy, {'fill': (0,)}, r'erase: needs .*fill=\(0,'),
         (JitterPolicy, {'contrast': -1}, 'jitter.contrast'),
         (JitterPolicy, {'gamma': -1}, 'jitter.gamma'),
     ],

@@ -38,22 +38,11 @@ def test_ties_over_tiles_go_to_the_smaller_index(monkeypatch, columns):
 
 
 @pytest.mark.parametrize('columns', [1, 4, 30])
-@pytest.mark.parametrize('coarse', [None, torch.bfloat16])
-def test_a_row_is_its_own_first_neighbour_among_duplicates(monkeypatch, columns, coarse):
+def test_a_row_is_its_own_first_neighbour_among_duplicates(monkeypatch, columns):
     monkeypatch.setattr(exact, '_blocks', lambda q, g: (slices(len(q), 7), slices(len(g), columns)))
-    monkeypatch.setattr(exact, 'COARSE_MARGIN', 4)
     points = _points(10, 2).repeat(3, 1)
-    value, index = exact_neighbors(points, points, 3, self_first=True, coarse=coarse)
+    value, index = exact_neighbors(points, points, 3, self_first=True)
     assert torch.equal(index[:, 0], torch.arange(30))
     assert torch.isinf(value[:, 0]).all()
     twins = torch.stack([torch.arange(30) % 10 + shift for shift in (0, 10, 20)], dim=1)
     assert torch.equal(index.sort(dim=1).values, twins)
-
-
-def test_coarse_candidates_give_the_exact_neighbours_and_scores():
-    queries, gallery = _points(50, 3, 64), _points(400, 4, 64)
-    value, index = exact_neighbors(queries, gallery, 10, coarse=torch.bfloat16)
-    expected = _sorted(queries, gallery, 10)
-    assert torch.equal(index, expected[1])
-    torch.testing.assert_close(value, expected[0])
-    assert not torch.equal((queries.bfloat16() @ gallery.bfloat16().T).float().topk(10).indices, index)

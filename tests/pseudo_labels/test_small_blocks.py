@@ -5,7 +5,7 @@ import pytest
 import torch
 from references.clustering import dense_clusters
 
-from dscreid.neighbors import exact, search
+from dscreid.neighbors import exact
 from dscreid.pseudo_labels import dbscan, jaccard_distance
 from dscreid.utils import chunks, compiled
 from dscreid.utils.chunks import slices
@@ -20,8 +20,7 @@ def points(seed):
 
 
 @pytest.mark.parametrize('seed', range(3))
-@pytest.mark.parametrize('coarse', [None, torch.bfloat16])
-def test_labels_are_those_of_dense_arrays(monkeypatch, seed, coarse):
+def test_labels_are_those_of_dense_arrays(monkeypatch, seed):
     blocks = []
 
     def tiles(queries, gallery):  # as on a GPU: of both queries and gallery
@@ -30,7 +29,6 @@ def test_labels_are_those_of_dense_arrays(monkeypatch, seed, coarse):
         return found
 
     monkeypatch.setattr(exact, '_blocks', tiles)
-    monkeypatch.setattr(search, 'coarse_type', lambda gallery: coarse)
     monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 100)
     monkeypatch.setattr(compiled, 'ROWS_PER_TASK', 7)
     features = points(seed)

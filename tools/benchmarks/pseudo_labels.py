@@ -8,7 +8,6 @@ Example: python tools/benchmarks/pseudo_labels.py --sizes 2500 5000 10000 --refe
 
 import argparse
 import time
-from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -35,7 +34,7 @@ def main() -> None:
             Table(
                 f'Seconds of pseudo labels, D = {args.dim}, k1 = {K1}, k2 = {K2}, search {args.search}, '
                 f'medians of {args.repeats}',
-                ['features', 'N', *STEPS.values(), 'cluster', 'forecast'],
+                ['features', 'N', *STEPS.values(), 'cluster'],
                 [_seconds_row(result) for result in results],
             ),
             Table(
@@ -86,16 +85,14 @@ def measure(kind: str, size: int, dim: int, repeats: int, search: str, parameter
     from dscreid.neighbors import NeighborSearch, search_with
     from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
     from dscreid.pseudo_labels import correct_labels, dbscan, jaccard_distance, unify_labels
-    from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem, forecast_clustering, product_rate
+    from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem, forecast_round
 
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     features = make_features(kind, size, dim).to(device)
     jaccard_distance(features[:50])  # loads or compiles the kernels
     asked = NeighborSearch() if search == 'exact' else NeighborSearch(search, parameters, smallest=0)
-    forecast = forecast_clustering(
-        ClusteringProblem(size, dim, K1), asked, product_rate(device), device, torch.get_num_threads()
-    )
-    result = {'forecast': asdict(forecast)}
+    forecast = forecast_round([ClusteringProblem(size, dim, K1)], asked, device)
+    result: dict = {'forecast': forecast.host_bytes - (0 if device == 'cuda' else features.nbytes)}  # existing ones
     with search_with(asked):
         result['peak_beyond'] = peak_bytes_of(lambda: dbscan(jaccard_distance(features, K1, K2, EPS), EPS, MIN_SAMPLES))
         result['knn'] = median_seconds(lambda: nearest_tracklets(features, K1), repeats)
@@ -143,7 +140,7 @@ def _clustering(result: dict) -> float:
 def _seconds_row(result: dict) -> list[str]:
     """Make one row of the first table."""
     steps = [f'{result[step]:.2f}' for step in STEPS]
-    return [*_case(result), *steps, f'{_clustering(result):.2f}', f'{result["forecast"]["seconds"]:.2f}']
+    return [*_case(result), *steps, f'{_clustering(result):.2f}']
 
 
 def _memory_row(result: dict) -> list[str]:
@@ -151,7 +148,7 @@ def _memory_row(result: dict) -> list[str]:
     labels, reference = result.pop('labels'), result.get('reference')
     beyond = result['peak_beyond']
     cells = [*_case(result), f'{result["peak_gb"]:.2f}', '' if beyond is None else f'{beyond / 1e6:,.0f}']
-    cells.append(f'{result["forecast"]["host_bytes"] / 1e6:,.0f}')
+    cells.append(f'{result["forecast"] / 1e6:,.0f}')
     if reference is None:
         return [*cells, '', '', '', '']
     equal = float(np.mean(np.array(labels) == np.array(reference.pop('labels'))))

@@ -25,7 +25,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def export(args: argparse.Namespace) -> None:
     """Export and report size and hash."""
-    from dscreid.models.backbones.export import TOWER_PREFIX, export_tower
+    from dscreid.models.backbones.pretrained import TOWER_PREFIX, export_tower
     from dscreid.utils.checkpoint import sha256
 
     target = Path(args.target)

@@ -23,12 +23,11 @@ from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.batches import StageMeasure, try_stage
 from dscreid.lab.doctor.building import try_model
 from dscreid.lab.doctor.datasets import check_stage_evaluations, examine_dataset
-from dscreid.lab.doctor.forecast import check_disk, check_memory, check_time, forecast_pseudo_labels
+from dscreid.lab.doctor.forecast import check_disk, check_memory, check_time
 from dscreid.lab.doctor.machine import check_machine
 from dscreid.lab.doctor.stages import Stage, datasets_of, stages_of
-from dscreid.pseudo_labels.clustering.forecast import Forecast
 from dscreid.registry import DATASETS
-from dscreid.utils.machine import free_disk, free_gpu_memory, free_memory, usable_cores
+from dscreid.utils.machine import free_disk, usable_cores
 
 #: Color and verdict of each severity.
 _COLORS = dict(zip(Severity, ('green', 'cyan', 'yellow', 'bold red'), strict=True))
@@ -135,11 +134,10 @@ def _forecast(stage: Stage, measure: StageMeasure, work_dir: Path) -> Iterator[F
         tests = len(DATASETS.build(dict(loader['dataset'], pipeline=[]))) if loader else 0
     except DscreidError:  # reported by the checks of the dataset
         return
-    hook, labeling = cluster_hook_of(stage.config), Forecast()
-    if hook is not None and measure.counts:
-        labeling = forecast_pseudo_labels(measure.counts, 2 * measure.embed_dim, hook)
-        yield check_memory(labeling, measure, stage.subject, free_memory(swap=True), free_gpu_memory())
-    yield check_time(labeling, measure, tests, stage.subject)
+    hook = cluster_hook_of(stage.config)
+    if hook is not None and measure.counts and (finding := check_memory(measure, hook, stage.subject)):
+        yield finding
+    yield check_time(measure, tests, stage.subject)
     if measure.epochs:
         yield check_disk(measure.parameters, stage.subject, free_disk(work_dir))
 

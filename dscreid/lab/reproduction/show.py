@@ -16,8 +16,8 @@ from dscreid.lab.reproduction.jobs import finished_card
 from dscreid.lab.reproduction.presets import Place, environment
 from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, summarize
 from dscreid.visualization import PAPER_FOOTNOTE, ReportRun, RetrievalGallery, TrackletPictures, distance_density
-from dscreid.visualization.charts import COLORS, Card, Series, line_chart
 from dscreid.visualization.densities import densities_html
+from dscreid.visualization.figures import COLORS, Card, Series, line_chart
 from dscreid.visualization.page import page_html, paragraphs_html, part, write_text_atomically
 from dscreid.visualization.retrieval import retrieval_html
 

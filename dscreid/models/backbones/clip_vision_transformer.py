@@ -38,7 +38,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         pretrained: OpenAI's TorchScript archive (``ViT-B-16.pt``), an open_clip ``.safetensors`` or ``.bin`` file, a
             tower written by ``export_tower.py``, or None. ``dscreid://NAME`` is a file in this package's ``weights``.
         pretrained_sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
-        pretrained_activation: Activation of the file, only for open_clip files without ``open_clip_config.json``.
+        pretrained_activation: Activation of the file, only for open_clip files, which do not tell.
     """
 
     common_settings = MappingProxyType({'image_size': 'frame_size'})

@@ -1,19 +1,30 @@
-"""Load published or exported weights into CLIP's vision tower."""
+"""Load published or exported weights into CLIP's vision tower, and export a trained tower to a file of its own."""
 
 import json
 import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine import Config
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
-from dscreid.utils.checkpoint import in_words, list_differences, load_weights, read_metadata, sha256
-from dscreid.utils.files import existing_file
+from dscreid.registry import MODELS
+from dscreid.utils.checkpoint import (
+    ARCHITECTURE_KEY,
+    in_words,
+    list_differences,
+    load_checkpoint,
+    load_weights,
+    read_metadata,
+    sha256,
+)
+from dscreid.utils.files import existing_file, replacing
 from dscreid.utils.shipped import locate_weights
 from dscreid.utils.torchscript import is_torchscript
 
@@ -22,6 +33,7 @@ OPENAI_VIT_B_16_SHA256 = '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb6
 OPENAI_VIT_B_16_URL = f'https://openaipublic.azureedge.net/clip/models/{OPENAI_VIT_B_16_SHA256}/ViT-B-16.pt'
 OPENAI_VIT_B_16_HUB = 'timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors)'
 TOWER_KIND = 'dscreid-tower'
+TOWER_PREFIX = 'backbone.tower.'
 HEAD_WIDTH = 64  # of OpenAI's vision transformers
 
 # Settings that must match the config; image_size may differ because positions are resized.
@@ -31,15 +43,6 @@ _TEXT_PARTS = (
     'transformer.', 'token_embedding.', 'positional_embedding', 'ln_final.', 'text_projection', 'text.', 'logit_scale',
     'logit_bias', 'attn_mask', 'input_resolution', 'context_length', 'vocab_size',
 )  # fmt: skip
-
-
-class TowerFile(NamedTuple):
-    """Tower read from a file."""
-
-    weights: dict[str, Tensor]  #: tensors of the visual tower by open_clip name, with the stored dtypes
-    activation: str  #: 'quick_gelu' or 'gelu'
-    settings: dict[str, Any]  #: known settings of the tower; all of them, with ``image_size``, for exported towers
-    square: bool  #: whether the grid of positions is known to be square, as in every published CLIP model
 
 
 def skip_pretrained(model: nn.Module) -> None:
@@ -54,35 +57,9 @@ def load_pretrained_tower(
 ) -> None:
     """Load a weights file into a :class:`CLIPVisionTransformer`, in place.
 
-    Raises CheckpointError if the file is missing, has a different hash, is damaged, or does not fit the tower;
-    ConfigError if the activation of the file is unknown, or contradicts ``activation`` or that of the tower.
-    """
-    file = read_tower(path, sha256, activation)
-    settings = json.loads(json.dumps(tower.settings))
-    if file.activation != settings['activation']:
-        remedy = f"set activation={file.activation!r} in the tower's config"
-        raise ConfigError(f'{path}: was trained with {file.activation}, not {settings["activation"]}; {remedy}')
-    for name in _STRICT_SETTINGS:
-        if name in file.settings and file.settings[name] != settings[name]:
-            raise CheckpointError(
-                f'{path}: is a tower with {name}={file.settings[name]}, the config says {name}={settings[name]}'
-            )
-    weights = dict(file.weights)
-    if 'positional_embedding' in weights:
-        grid: tuple[int, int] = tower.grid_size  # type: ignore[assignment]  # a plain attribute of the tower
-        height, width = (side // settings['patch_size'] for side in file.settings.get('image_size', (0, 0)))
-        embedding, source = weights['positional_embedding'], (height, width) if height else None
-        weights['positional_embedding'] = fit_positional_embedding(embedding, grid, path, source, file.square)
-    if differences := list_differences(tower, weights):
-        raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)})')
-    tower.load_state_dict(weights)
-
-
-def read_tower(path: str, sha256: str | None = None, activation: str | None = None) -> TowerFile:
-    """Read the visual tower of a weights file; the arguments are those of :func:`load_pretrained_tower`.
-
-    Raises CheckpointError if the file is missing, has a different hash, or is not a CLIP model or tower; ConfigError if
-    neither the file nor ``activation`` specifies the activation, or if they contradict each other.
+    Raises CheckpointError if the file is missing, has a different hash, is damaged, is not a CLIP model or tower, or
+    does not fit the tower; ConfigError if the activation of the file is unknown, or contradicts ``activation`` or that
+    of the tower.
     """
     file = find_weights(
         path,
@@ -93,25 +70,44 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
     content = load_weights(file)
     whole_model = any(name.startswith('visual.') for name in content)
     weights = _visual_tower(path, content, 'visual.' if whole_model else '')
+    stored = _stored_settings(path, file, weights, activation)
+    settings = json.loads(json.dumps(tower.settings))
+    if stored['activation'] != settings['activation']:
+        remedy = f"set activation={stored['activation']!r} in the tower's config"
+        raise ConfigError(f'{path}: was trained with {stored["activation"]}, not {settings["activation"]}; {remedy}')
+    for name in _STRICT_SETTINGS:
+        if name in stored and stored[name] != settings[name]:
+            raise CheckpointError(
+                f'{path}: is a tower with {name}={stored[name]}, the config says {name}={settings[name]}'
+            )
+    if 'positional_embedding' in weights:
+        grid: tuple[int, int] = tower.grid_size  # type: ignore[assignment]  # a plain attribute of the tower
+        height, width = (side // settings['patch_size'] for side in stored.get('image_size', (0, 0)))
+        embedding, source = weights['positional_embedding'], (height, width) if height else None
+        # the grid of every published CLIP model is square
+        weights['positional_embedding'] = fit_positional_embedding(embedding, grid, path, source, square=whole_model)
+    if differences := list_differences(tower, weights):
+        raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)})')
+    tower.load_state_dict(weights)
+
+
+def _stored_settings(path: str, file: Path, weights: dict[str, Tensor], activation: str | None) -> dict[str, Any]:
+    """Read the known settings of a file's tower, always with 'activation'; all of them for exported towers."""
     settings: dict[str, Any] = {}
     metadata = read_metadata(file)
     if metadata.get('kind') == TOWER_KIND:
         settings = _exported_settings(file, metadata.get('settings', ''))
-        known = settings['activation']
     elif is_torchscript(file):  # only OpenAI publishes CLIP as TorchScript
-        settings = {'heads': weights['class_embedding'].numel() // HEAD_WIDTH}
-        known = 'quick_gelu'
-    else:
-        known = _activation_beside(file)
-    if known and activation and known != activation:
+        settings = {'heads': weights['class_embedding'].numel() // HEAD_WIDTH, 'activation': 'quick_gelu'}
+    known = settings.setdefault('activation', activation)
+    if activation not in (None, known):
         raise ConfigError(f'{path}: was trained with {known}, but pretrained_activation says {activation}')
-    used = known or activation
-    if used is None:
+    if known is None:
         raise ConfigError(
             f"{path}: does not say with which activation it was trained; set pretrained_activation='quick_gelu' in "
             "the tower's config for weights of OpenAI, 'gelu' for most others of open_clip"
         )
-    return TowerFile(weights, used, settings, whole_model)
+    return settings
 
 
 def find_weights(path: str, expected: str | None, remedy: str) -> Path:
@@ -165,16 +161,6 @@ def _visual_tower(path: str, weights: dict[str, Tensor], prefix: str) -> dict[st
     return tower
 
 
-def _activation_beside(file: Path) -> str | None:
-    path = file.parent / 'open_clip_config.json'
-    if not path.is_file():
-        return None
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        settings = json.loads(path.read_text(encoding='utf-8'))['model_cfg']
-        return {True: 'quick_gelu', False: 'gelu'}[settings.get('quick_gelu', False)]
-    raise CheckpointError(f'{path}: is not a config of open_clip; download it again, or remove it')
-
-
 def _exported_settings(file: Path, text: str) -> dict[str, Any]:
     with suppress(ValueError, KeyError, TypeError, RecursionError):
         settings = json.loads(text)
@@ -200,3 +186,50 @@ def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target
     grid = F.interpolate(grid, size=target, mode='bilinear', align_corners=False)
     positions = grid.permute(0, 2, 3, 1).flatten(0, 2).to(embedding.dtype)
     return torch.cat([embedding[:1], positions])
+
+
+def export_tower(
+    checkpoint: str,
+    target: str | Path,
+    tower: dict | None = None,
+    prefix: str = TOWER_PREFIX,
+    half: bool = False,
+    note: str | None = None,
+) -> dict:
+    """Write the tower of a checkpoint to a ``.safetensors`` file with open_clip's names, and return its settings.
+
+    The config of the tower is read from the checkpoint unless it is given, ``prefix`` is that of the names of its
+    weights, and ``note`` a text to store. ``half`` stores matrices, but not vectors, in half precision. Raises
+    CheckpointError or ConfigError if the tower cannot be read.
+    """
+    weights = {
+        name.removeprefix(prefix): value for name, value in load_weights(checkpoint).items() if name.startswith(prefix)
+    }
+    if not weights:
+        raise CheckpointError(f'{checkpoint}: contains no weights named {prefix}*; give their prefix')
+    module = MODELS.build({**(tower or _tower_config(checkpoint)), 'pretrained': None})
+    if differences := list_differences(module, weights):
+        raise CheckpointError(f'{checkpoint}: its tower is not that of its config ({in_words(differences)})')
+    metadata = {'format': 'pt', 'kind': TOWER_KIND, 'settings': json.dumps(module.settings)}
+    if note:
+        metadata['note'] = note
+    with replacing(target) as path:
+        save_file({name: _as_stored(value, half) for name, value in weights.items()}, path, metadata)
+    return module.settings
+
+
+def _tower_config(checkpoint: str) -> dict:
+    meta = load_checkpoint(checkpoint).get('meta') or {}
+    if 'tower' in meta:
+        return {'type': 'CLIPVisionTransformer', **meta['tower']}
+    settings = meta.get(ARCHITECTURE_KEY) or {}
+    config = Config()
+    config.merge_from_dict({k: v for k, v in settings.items() if k.startswith(TOWER_PREFIX)})
+    if not config:
+        raise ConfigError(f'{checkpoint}: does not contain the config of its tower; give the config file')
+    return config.to_dict()['backbone']['tower']
+
+
+def _as_stored(value: Tensor, half: bool) -> Tensor:
+    value = value.contiguous()
+    return value.half() if half and value.is_floating_point() and value.ndim > 1 else value.clone()

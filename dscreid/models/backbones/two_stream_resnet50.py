@@ -3,6 +3,7 @@
 import copy
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from mmengine.model import BaseModule
@@ -18,30 +19,28 @@ from dscreid.utils.checkpoint import in_words, list_differences, load_weights
 
 
 @MODELS.register_module()
+@dataclass(eq=False, repr=False)
 class TwoStreamResNet50(BaseModule):
     """ResNet-50 with one stem per modality and a shared trunk (AGW; Ye et al., TPAMI 2021), averaged over frames.
 
     The network of ADCA, GUR and N-ULC, without non-local blocks (PGM's released code has them): last stride 1, and GeM
     pooling with a fixed power. The mean of the frame features is both the static and the dynamic feature.
     ``init_weights``, not the constructor, loads the ImageNet weights.
-
-    Args:
-        pretrained: Path of torchvision's ``resnet50`` weights (``.pth``), whose stem both stems start from, or None.
-        pretrained_sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
-        gem_power: Power of the generalized mean, positive. A power of 1 gives the mean.
     """
 
     #: If True, models call this encoder with the modality of each tracklet.
     needs_modalities = True
     embed_dim = 2048
 
-    def __init__(self, pretrained: str | None = None, pretrained_sha256: str | None = None, gem_power: float = 3.0):
+    #: path of torchvision's ``resnet50`` weights (``.pth``), whose stem both stems start from, or None
+    pretrained: str | None = None
+    pretrained_sha256: str | None = None  #: expected SHA-256 of the file (hexadecimal); None accepts any file
+    gem_power: float = 3.0  #: power of the generalized mean, positive; 1 gives the mean
+
+    def __post_init__(self) -> None:
         super().__init__()
-        if gem_power <= 0:
-            raise ConfigError(f'TwoStreamResNet50: gem_power must be positive, got {gem_power}')
-        self.pretrained = pretrained
-        self.pretrained_sha256 = pretrained_sha256
-        self.gem_power = gem_power
+        if self.gem_power <= 0:
+            raise ConfigError(f'TwoStreamResNet50: gem_power must be positive, got {self.gem_power}')
         trunk = resnet50(weights=None, norm_layer=SynchronizedBatchNorm2d)
         # The stems start out equal, as they do with ImageNet weights.
         stem = _parts(trunk, 'conv1', 'bn1', 'relu', 'maxpool')

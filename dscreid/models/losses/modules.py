@@ -1,8 +1,10 @@
 """Losses of the adaptation stage, with their settings and schedules, as registered modules."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isfinite
 from operator import index
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -21,19 +23,16 @@ LETTERS = {'v': Modality.RGB, 't': Modality.IR}  # as in the paper: v = visible,
 
 
 @MODELS.register_module()
+@dataclass(eq=False, repr=False)
 class ClusterContrastiveLoss(nn.Module):
-    """InfoNCE loss against a cluster memory, equations (3) and (4); see ``cluster_contrastive_loss``.
+    """InfoNCE loss against a cluster memory, equations (3) and (4); see ``cluster_contrastive_loss``."""
 
-    Args:
-        temperature: Softmax temperature, positive (0.05 in all released code of this family of methods).
-        weight: Factor of the loss, not negative.
-    """
+    temperature: float = 0.05  #: softmax temperature, positive (0.05 in all released code of this family of methods)
+    weight: float = 1.0  #: factor of the loss, not negative
 
-    def __init__(self, temperature: float = 0.05, weight: float = 1.0) -> None:
+    def __post_init__(self) -> None:
         super().__init__()
-        _check_factors(self, temperature, weight)
-        self.temperature = temperature
-        self.weight = weight
+        _check_factors(self, self.temperature, self.weight)
 
     def forward(
         self, features: Tensor, memory: Tensor, labels: Tensor, soft: Soft | None = None, groups: Tensor | None = None
@@ -45,33 +44,22 @@ class ClusterContrastiveLoss(nn.Module):
 
 
 @MODELS.register_module()
+@dataclass(eq=False, repr=False)
 class CrossClusterLoss(nn.Module):
-    """Alternate cross contrastive learning (PGM; Wu and Ye, CVPR 2023), using ``PseudoLabels.cross``.
+    """Alternate cross contrastive learning (PGM; Wu and Ye, CVPR 2023), using ``PseudoLabels.cross``."""
 
-    Args:
-        weight: Factor of the loss, not negative (0.25 in PGM's released code, 3.0 in that of N-ULC).
-        alternate: Whether even epochs (from 0) use only visible features (and the infrared memory), odd ones infrared.
-        temperature: Softmax temperature, positive.
-        begin: First epoch (from 0) in which the loss is active.
-        end: First epoch in which the loss is no longer active, or None for no end.
-    """
+    weight: float = 0.25  #: factor of the loss, not negative (0.25 in PGM's released code, 3.0 in that of N-ULC)
+    #: whether even epochs (from 0) use only visible features (and the infrared memory), odd ones infrared
+    alternate: bool = True
+    temperature: float = 0.05  #: softmax temperature, positive
+    begin: int = 0  #: first epoch (from 0) in which the loss is active
+    end: int | None = None  #: first epoch in which the loss is no longer active, or None for no end
 
-    def __init__(
-        self,
-        weight: float = 0.25,
-        alternate: bool = True,
-        temperature: float = 0.05,
-        begin: int = 0,
-        end: int | None = None,
-    ) -> None:
+    def __post_init__(self) -> None:
         super().__init__()
-        _check_factors(self, temperature, weight)
-        _check_epochs(self, begin, end)
-        self.contrast = ClusterContrastiveLoss(temperature)
-        self.weight = weight
-        self.alternate = alternate
-        self.begin = begin
-        self.end = end
+        _check_factors(self, self.temperature, self.weight)
+        _check_epochs(self, self.begin, self.end)
+        self.contrast = ClusterContrastiveLoss(self.temperature)
 
     def queries_at(self, epoch: int) -> tuple[Modality, ...]:
         """Return the modalities whose features are compared with the other's clusters in an epoch (from 0)."""
@@ -92,84 +80,63 @@ class CrossClusterLoss(nn.Module):
 
 
 @MODELS.register_module()
+@dataclass(eq=False, repr=False)
 class NeighborContrastiveLoss(nn.Module):
-    """DSJL over one or more pairs of modalities, equations (15) to (24), with the weights and epochs of (25).
+    """DSJL over one or more pairs of modalities, equations (15) to (24), with the weights and epochs of (25)."""
 
-    Args:
-        pairs: Pairs of query and bank modality: ``vv``, ``tt`` (intra-modal), ``vt``, ``tv`` (cross-modal).
-        alpha: Fraction of the largest similarity that a neighbor must exceed, in [0, 1].
-        temperature: Softmax temperature, positive.
-        count_offset: Added to the number of neighbors in the divisor, not negative.
-        weight: Weight while each modality has its own labels.
-        unified_weight: Weight once both modalities share their labels. None keeps ``weight``.
-        begin: First epoch (from 0) in which the loss is active.
-        end: First epoch in which the loss is no longer active, or None for no end.
-        static_weight: Factor of the static half (0.5 for the shallow half in the parent method's code).
-        dynamic_weight: Factor of the dynamic half.
-        alternate: Whether each epoch uses only one pair, in turn (the parent method's code: the cross-modal pairs).
-        pair_weights: Additional factor for each pair (the parent method's code uses 0.1 for ``vt``). None uses 1.
-        include_self: Whether a tracklet counts as its own neighbor, as published, so that the threshold within a
-            modality is ``alpha``. Otherwise it is ``alpha`` times the similarity of the nearest other tracklet.
-        own_cluster_negatives: Whether tracklets of the anchor's own cluster that are not its neighbors are negatives,
-            as published. Otherwise the softmax ignores them, across modalities once both share their labels.
-    """
+    #: pairs of query and bank modality: ``vv``, ``tt`` (intra-modal), ``vt``, ``tv`` (cross-modal)
+    pairs: Sequence[str] = ('vv', 'tt')
+    alpha: float = 0.9  #: fraction of the largest similarity that a neighbor must exceed, in [0, 1]
+    temperature: float = 0.05  #: softmax temperature, positive
+    count_offset: float = 1  #: added to the number of neighbors in the divisor, not negative
+    weight: float = 1.0  #: weight while each modality has its own labels
+    unified_weight: float | None = 0.1  #: weight once both modalities share their labels; None keeps ``weight``
+    begin: int = 0  #: first epoch (from 0) in which the loss is active
+    end: int | None = None  #: first epoch in which the loss is no longer active, or None for no end
+    static_weight: float = 1.0  #: factor of the static half (0.5 for the shallow half in the parent method's code)
+    dynamic_weight: float = 1.0  #: factor of the dynamic half
+    #: whether each epoch uses only one pair, in turn (the parent method's code: the cross-modal pairs)
+    alternate: bool = False
+    #: additional factor for each pair (the parent method's code uses 0.1 for ``vt``); None uses 1
+    pair_weights: Any = None
+    #: Whether a tracklet counts as its own neighbor, as published, so that the threshold within a modality is
+    #: ``alpha``. Otherwise it is ``alpha`` times the similarity of the nearest other tracklet.
+    include_self: bool = True
+    #: Whether tracklets of the anchor's own cluster that are not its neighbors are negatives, as published. Otherwise
+    #: the softmax ignores them, across modalities once both share their labels.
+    own_cluster_negatives: bool = True
 
-    def __init__(
-        self,
-        pairs: Sequence[str] = ('vv', 'tt'),
-        alpha: float = 0.9,
-        temperature: float = 0.05,
-        count_offset: float = 1,
-        weight: float = 1.0,
-        unified_weight: float | None = 0.1,
-        begin: int = 0,
-        end: int | None = None,
-        static_weight: float = 1.0,
-        dynamic_weight: float = 1.0,
-        alternate: bool = False,
-        pair_weights: Sequence[float] | None = None,
-        include_self: bool = True,
-        own_cluster_negatives: bool = True,
-    ) -> None:
+    def __post_init__(self) -> None:
         super().__init__()
         known = [query + bank for query in LETTERS for bank in LETTERS]
-        if isinstance(pairs, str) or not pairs or any(pair not in known for pair in pairs):
-            raise ConfigError(f'NeighborContrastiveLoss: pairs must list some of {known}, got {pairs!r}')
-        if temperature <= 0 or not 0 <= alpha <= 1 or count_offset < 0:
+        if isinstance(self.pairs, str) or not self.pairs or any(pair not in known for pair in self.pairs):
+            raise ConfigError(f'NeighborContrastiveLoss: pairs must list some of {known}, got {self.pairs!r}')
+        if self.temperature <= 0 or not 0 <= self.alpha <= 1 or self.count_offset < 0:
             raise ConfigError(
                 'NeighborContrastiveLoss: needs temperature > 0, alpha in [0, 1] and count_offset >= 0, got '
-                f'{temperature}, {alpha} and {count_offset}'
+                f'{self.temperature}, {self.alpha} and {self.count_offset}'
             )
-        weights = [weight, static_weight, dynamic_weight, weight if unified_weight is None else unified_weight]
+        unified = self.weight if self.unified_weight is None else self.unified_weight
+        weights = [self.weight, self.static_weight, self.dynamic_weight, unified]
         if not all(isfinite(value) and value >= 0 for value in weights):
             raise ConfigError(f'NeighborContrastiveLoss: weights must be finite numbers >= 0, got {weights}')
-        _check_epochs(self, begin, end)
-        factors = [1.0] * len(pairs) if pair_weights is None else list(pair_weights)
-        if len(factors) != len(pairs) or min(factors) < 0:
+        _check_epochs(self, self.begin, self.end)
+        factors = [1.0] * len(self.pairs) if self.pair_weights is None else list(self.pair_weights)
+        if len(factors) != len(self.pairs) or min(factors) < 0:
             raise ConfigError(
-                f'pair_weights must give each of {list(pairs)} a factor of at least 0, got {pair_weights}'
+                f'pair_weights must give each of {list(self.pairs)} a factor of at least 0, got {self.pair_weights}'
             )
-        self.pairs = tuple(pairs)
-        self.pair_weights = dict(zip(pairs, factors, strict=True))
-        self.alpha = alpha
-        self.temperature = temperature
-        self.count_offset = count_offset
-        self.weight, self.static_weight, self.dynamic_weight, self.unified_weight = weights
-        self.begin = begin
-        self.end = end
-        self.alternate = alternate
-        self.include_self = include_self
-        self.own_cluster_negatives = own_cluster_negatives
+        self.pair_weights = dict(zip(self.pairs, factors, strict=True))
 
     def weight_at(self, epoch: int, unified: bool) -> float:
         """Return the weight in an epoch (from 0), or 0 if inactive; ``unified``: both modalities share their labels."""
         if not _is_active(self.begin, self.end, epoch):
             return 0.0
-        return self.unified_weight if unified else self.weight
+        return self.unified_weight if unified and self.unified_weight is not None else self.weight
 
     def pairs_at(self, epoch: int) -> tuple[str, ...]:
         """Return the pairs of an epoch."""
-        return (self.pairs[epoch % len(self.pairs)],) if self.alternate else self.pairs
+        return (self.pairs[epoch % len(self.pairs)],) if self.alternate else tuple(self.pairs)
 
     def forward(
         self,

@@ -1,5 +1,7 @@
 """Memories with one center per cluster or one row per tracklet, and their updates, equations (1) and (2)."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,19 +14,16 @@ DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch
 
 
 class FeatureMemory(nn.Module):
-    """Static and dynamic feature matrices, not saved because every labeling rebuilds them.
-
-    ``momentum`` is the weight of the *old* entry in an update, in [0, 1].
-    """
+    """Static and dynamic feature matrices, not saved because every labeling rebuilds them."""
 
     static: Tensor
     dynamic: Tensor
+    momentum: float  #: weight of the *old* entry in an update, in [0, 1]
 
-    def __init__(self, momentum: float) -> None:
+    def __post_init__(self) -> None:
         super().__init__()
-        if not 0 <= momentum <= 1:
-            raise ConfigError(f'{type(self).__name__}: momentum must lie in [0, 1], got {momentum}')
-        self.momentum = momentum
+        if not 0 <= self.momentum <= 1:
+            raise ConfigError(f'{type(self).__name__}: momentum must lie in [0, 1], got {self.momentum}')
         self.register_buffer('static', torch.empty(0, 0), persistent=False)
         self.register_buffer('dynamic', torch.empty(0, 0), persistent=False)
 
@@ -39,19 +38,13 @@ class FeatureMemory(nn.Module):
 
 
 @MODELS.register_module()
+@dataclass(eq=False, repr=False)
 class ClusterMemory(FeatureMemory):
-    """Static and dynamic centers of all clusters, equations (1) and (2).
+    """Static and dynamic centers of all clusters, equations (1) and (2)."""
 
-    Args:
-        momentum: Weight of the old center: ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``.
-        normalize: Whether to L2-normalize centers when they are built and after each update.
-        hard: Whether a batch updates each center only with its least similar member (of each half).
-    """
-
-    def __init__(self, momentum: float = 0.1, normalize: bool = True, hard: bool = False) -> None:
-        super().__init__(momentum)
-        self.normalize = normalize
-        self.hard = hard
+    momentum: float = 0.1  #: weight of the old center: ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``
+    normalize: bool = True  #: whether to L2-normalize centers when they are built and after each update
+    hard: bool = False  #: whether a batch updates each center only with its least similar member (of each half)
 
     def reset(self, features: TrackletFeatures, labels: Tensor, num_clusters: int) -> None:
         """Rebuild the C centers from N rows of features; rows with a label, int64 (N,), of -1 are ignored."""
@@ -70,28 +63,26 @@ class ClusterMemory(FeatureMemory):
 
 
 @MODELS.register_module()
+@dataclass(eq=False, repr=False)
 class InstanceMemory(FeatureMemory):
-    """L2-normalized static and dynamic features of all training tracklets of one modality.
+    """L2-normalized static and dynamic features of all training tracklets of one modality."""
 
-    Args:
-        momentum: Weight of the old row: ``M[i] <- n(momentum * M[i] + (1 - momentum) * q)``.
-        normalize_queries: Whether to L2-normalize q first (not in the released code of the parent method, where its
-            norm of about sqrt(D) lets it outweigh the old row).
-        dtype: ``'float32'``, or ``'bfloat16'`` or ``'float16'`` to halve the memory for large datasets.
-    """
+    momentum: float = 0.9  #: weight of the old row: ``M[i] <- n(momentum * M[i] + (1 - momentum) * q)``
+    #: whether to L2-normalize q first (not in the released code of the parent method, where its norm of about sqrt(D)
+    #: lets it outweigh the old row)
+    normalize_queries: bool = True
+    dtype: str = 'float32'  #: ``'float32'``, or ``'bfloat16'`` or ``'float16'`` to halve the memory for large datasets
 
-    def __init__(self, momentum: float = 0.9, normalize_queries: bool = True, dtype: str = 'float32') -> None:
-        super().__init__(momentum)
-        if dtype not in DTYPES:
-            raise ConfigError(f'InstanceMemory: dtype must be one of {sorted(DTYPES)}, got {dtype!r}')
-        self.normalize_queries = normalize_queries
-        self.dtype = DTYPES[dtype]
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dtype not in DTYPES:
+            raise ConfigError(f'InstanceMemory: dtype must be one of {sorted(DTYPES)}, got {self.dtype!r}')
 
     def reset(self, features: TrackletFeatures) -> None:
         """Fill the memory with the features of N tracklets, which this method L2-normalizes."""
         for name in ('static', 'dynamic'):
             rows = F.normalize(getattr(features, name).float(), dim=1)
-            setattr(self, name, rows.to(self.static.device, self.dtype))
+            setattr(self, name, rows.to(self.static.device, DTYPES[self.dtype]))
 
     def update(self, static: Tensor, dynamic: Tensor, rows: Tensor, repeats: int | None = None) -> None:
         """Update ``rows``, int64 (B,), with a batch, float (B, D) per half, in order; rows of -1 are skipped."""

@@ -56,39 +56,27 @@ class Aggregation:
 
 
 @MODELS.register_module()
+@dataclass(eq=False, repr=False)
 class TargetMemories(nn.Module):
     """Cluster and instance memories of both modalities.
 
     Before the labels are unified, each modality has its own cluster memory, afterward both share one. The instance
     memories contain all training tracklets, including outliers. Clusters are renumbered from 0 without gaps.
-
-    Args:
-        cluster: Keyword arguments of ``ClusterMemory``.
-        instance: Keyword arguments of ``InstanceMemory``.
-        aggregation: Keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``.
-        cross_update: Whether features also update the cluster memory of the cross loss, as in PGM's released code.
     """
 
-    clusters: Mapping[str, ClusterMemory]
-    instances: Mapping[str, InstanceMemory]
-    _table: PseudoLabels
-    _labels: Mapping[Modality, Tensor]
+    cluster: dict[str, Any] | None = None  #: keyword arguments of ``ClusterMemory``
+    instance: dict[str, Any] | None = None  #: keyword arguments of ``InstanceMemory``
+    aggregation: Any = None  #: keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``
+    cross_update: bool = False  #: whether features also update the cross loss's memory, as in PGM's released code
 
-    def __init__(
-        self,
-        cluster: dict[str, Any] | None = None,
-        instance: dict[str, Any] | None = None,
-        aggregation: dict[str, Any] | None = None,
-        cross_update: bool = False,
-    ) -> None:
+    def __post_init__(self) -> None:
         super().__init__()
         names = [modality.value for modality in Modality]
-        clusters = {name: ClusterMemory(**(cluster or {})) for name in [*names, SHARED]}
-        instances = {name: InstanceMemory(**(instance or {})) for name in names}
-        self.clusters = nn.ModuleDict(clusters)  # type: ignore[assignment]  # not generic
-        self.instances = nn.ModuleDict(instances)  # type: ignore[assignment]
-        self.aggregation = Aggregation(**(aggregation or {}))
-        self.cross_update = cross_update
+        clusters = {name: ClusterMemory(**(self.cluster or {})) for name in [*names, SHARED]}
+        instances = {name: InstanceMemory(**(self.instance or {})) for name in names}
+        self.clusters: Mapping[str, ClusterMemory] = nn.ModuleDict(clusters)  # type: ignore[assignment]  # not generic
+        self.instances: Mapping[str, InstanceMemory] = nn.ModuleDict(instances)  # type: ignore[assignment]
+        self.aggregation = Aggregation(**(self.aggregation or {}))
         self.shared = False
         self._rows: dict[Modality, dict[int, int]] = {}
         self._staged: tuple[Tensor, Tensor, LocatedBatch, Collection[Modality]] | None = None

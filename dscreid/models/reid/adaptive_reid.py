@@ -39,16 +39,13 @@ class AdaptiveReID(BaseReID):
     def __init__(
         self,
         backbone: dict[str, Any] | nn.Module,
-        data_preprocessor: dict[str, Any] | nn.Module | None = None,
         identity_loss: dict[str, Any] | None = None,
         neighbor_losses: Sequence[dict[str, Any]] = (),
         memories: dict[str, Any] | None = None,
-        retrieval: str = 'neck',
-        flip_test: bool = False,
         cross_loss: dict[str, Any] | None = None,
-        ranking: str | None = None,
+        **others: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, retrieval, flip_test, ranking)
+        super().__init__(backbone, **others)
         self.identity_loss = MODELS.build({'type': 'ClusterContrastiveLoss', **(identity_loss or {})})
         self.neighbor_losses = nn.ModuleList(  # type: ignore[assignment]  # not generic
             MODELS.build({'type': 'NeighborContrastiveLoss', **config}) for config in neighbor_losses
@@ -58,7 +55,7 @@ class AdaptiveReID(BaseReID):
         )
         self.memories: TargetMemories = MODELS.build({'type': 'TargetMemories', **(memories or {})})
         self.epoch = 0
-        if retrieval == 'raw':
+        if self.retrieval == 'raw':
             # Distributed training would wait for the gradient of a parameter that no loss uses.
             self.static_neck.requires_grad_(False)
             self.dynamic_neck.requires_grad_(False)

@@ -47,7 +47,6 @@ class SourceReID(BaseReID):
         self,
         backbone: dict[str, Any] | nn.Module,
         num_classes: int,
-        data_preprocessor: dict[str, Any] | nn.Module | None = None,
         identity_weight: float = 1.0,
         triplet_weight: float = 1.0,
         dynamic_identity_weight: float = 1.0,
@@ -55,11 +54,9 @@ class SourceReID(BaseReID):
         dynamic_weight: float = 1.0,
         contrast_weight: float = 0.0,
         label_smoothing: float = 0.0,
-        retrieval: str = 'neck',
-        flip_test: bool = False,
-        ranking: str | None = None,
+        **others: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, retrieval, flip_test, ranking)
+        super().__init__(backbone, **others)
         if not isinstance(num_classes, int) or num_classes < 1:
             raise ConfigError(f'SourceReID: num_classes must be a positive integer, got {num_classes!r}')
         if not 0 <= label_smoothing < 1:

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from logging import Logger
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.neighbors import NeighborSearch
 from dscreid.pseudo_labels.clustering import forecast as forecasts
 from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
-from dscreid.pseudo_labels.descriptors import finite_descriptors
+from dscreid.pseudo_labels.descriptors import modality_descriptors
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 from dscreid.utils.machine import free_gpu_memory, free_memory
@@ -40,7 +39,7 @@ class Labeler:
 
     needs_context: bool = False  #: whether the labeler reads its third argument
     needs_centers: bool = False  #: whether it reads the centers of the previous epoch, so it cannot label the first one
-    clustering: 'Labeler | None' = None  #: the labeler that forms its clusters, if there is one
+    clustering: Any = None  #: the labeler that forms its clusters, if there is one
 
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
@@ -87,12 +86,13 @@ def build_clustering(config: Mapping[str, Any], owner: str) -> Labeler:
     return clustering
 
 
+@dataclass(eq=False)
 class SeparateLabeler(Labeler):
     """Base class of methods that cluster each modality with a labeler and then relate the two numberings."""
 
-    clustering: Labeler
+    clustering: InitVar[Any] = CLUSTERING  #: config of the labeler that clusters each modality
 
-    def __init__(self, clustering: Mapping[str, Any]) -> None:
+    def __post_init__(self, clustering: Mapping[str, Any]) -> None:
         self.clustering = build_clustering(clustering, type(self).__name__)
 
     def __call__(
@@ -107,7 +107,7 @@ class SeparateLabeler(Labeler):
         for modality in Modality:
             self._check_clustered(clusters.of(modality), modality, 'use a larger eps or a smaller min_samples')
         labels = PseudoLabels(clusters.rgb, clusters.ir, shared=False).numbered()
-        return self._related(labels, finite_descriptors(visible, infrared))
+        return self._related(labels, modality_descriptors(visible, infrared))
 
     def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
         """Add the relations of the method to the labels; ``descriptors`` are float (N, 2 D)."""
@@ -122,11 +122,9 @@ def labeling_within_memory(
     problems = labeler.problems({Modality.RGB: len(rgb), Modality.IR: len(ir)}, 2 * rgb.static.shape[1])
     free = free_memory(swap=True)
     if problems:
-        device = rgb.static.device.type
-        rate = forecasts.product_rate(device)
-        forecast = forecasts.forecast_round(problems, search, rate, device, torch.get_num_threads())
+        forecast = forecasts.forecast_round(problems, search, rgb.static.device.type)
         logger.info(f'clustering forecast: {forecast}')
-        if warning := forecasts.check_fits(forecast, problems, free, free_gpu_memory() if device == 'cuda' else None):
+        if warning := forecasts.check_fits(forecast, problems, free, free_gpu_memory()):
             logger.warning(warning)
     with forecasts.memory_errors(problems, free):
         yield

@@ -12,7 +12,7 @@ from dscreid.errors import ConfigError
 from dscreid.pseudo_labels.clustering.dbscan import cluster
 from dscreid.pseudo_labels.clustering.density import chosen_settings
 from dscreid.pseudo_labels.clustering.settings import COMMON_CLUSTERING, fixed_settings
-from dscreid.pseudo_labels.descriptors import finite_descriptors, proxy_affinities, tracklet_descriptors
+from dscreid.pseudo_labels.descriptors import modality_descriptors, proxy_affinities, tracklet_descriptors
 from dscreid.pseudo_labels.labelers.base import Labeler, LabelingContext
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
@@ -61,7 +61,7 @@ class CameraLabeler(Labeler):
         """Label each modality from 0 without gaps. The group of a cluster is its camera."""
         cameras = self._given(context).cameras
         labels, groups = {}, {}
-        for modality, descriptors in finite_descriptors(visible, infrared).items():
+        for modality, descriptors in modality_descriptors(visible, infrared).items():
             found, owners = self._cluster_cameras(descriptors, cameras[modality])
             self._check_clustered(found, modality, f'{_LOOSER}, or {_WITHOUT_CAMERAS}')
             if len(empty := np.setdiff1d(cameras[modality], owners)):
@@ -132,7 +132,7 @@ class JointLabeler(_AffinityLabeler):
         centers = self._given(context).centers
         if centers is None:
             raise ConfigError('JointLabeler: there are no centers before the first epoch; begin with ClusterLabeler')
-        tracklets = torch.cat(list(finite_descriptors(visible, infrared).values()))
+        tracklets = torch.cat(list(modality_descriptors(visible, infrared).values()))
         parts = [tracklet_descriptors(centers[modality]) for modality in Modality]
         affinities = torch.cat([proxy_affinities(tracklets, part, scale=self.scale) for part in parts], dim=1)
         labels = cluster(affinities, chosen_settings(affinities, self.fixed, 'both modalities'))
@@ -158,7 +158,7 @@ class ProxyAffinityLabeler(_AffinityLabeler):
                 'put it after CameraLabeler in a cycle'
             )
         labels = []
-        for modality, descriptors in finite_descriptors(visible, infrared).items():
+        for modality, descriptors in modality_descriptors(visible, infrared).items():
             proxies = tracklet_descriptors(context.centers[modality])
             affinities = proxy_affinities(descriptors, proxies, context.groups[modality], self.scale)
             labels.append(cluster(affinities, chosen_settings(affinities, self.fixed, modality.value)))

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError
 from dscreid.pseudo_labels.descriptors import mean_descriptors
-from dscreid.pseudo_labels.labelers.base import CLUSTERING, SeparateLabeler
+from dscreid.pseudo_labels.labelers.base import SeparateLabeler
 from dscreid.pseudo_labels.matching import count_votes, greedy_matches, match_clusters_progressively
 from dscreid.registry import LABELERS
 from dscreid.structures import CrossLabels, Modality, PseudoLabels
@@ -21,47 +21,41 @@ _NEARLY_ALL = 0.5
 
 
 @LABELERS.register_module()
+@dataclass(eq=False)
 class MatchingLabeler(SeparateLabeler):
     """Cluster each modality, and give each tracklet the partner of its cluster in the other modality (PGM).
 
     ``cross`` holds the partners, for all but outliers. See :func:`dscreid.pseudo_labels.match_clusters_progressively`.
-
-    Args:
-        clustering: Config of the labeler that clusters each modality.
-        passes: Maximum number of assignments. None repeats until every cluster has a partner. The released code uses 2.
-        mirror: Whether there may be more infrared than visible clusters; False in the code for SYSU-MM01.
     """
 
-    def __init__(
-        self, clustering: Mapping[str, Any] = CLUSTERING, passes: int | None = None, mirror: bool = True
-    ) -> None:
-        super().__init__(clustering)
-        if passes is not None and passes < 1:
-            raise ConfigError(f'MatchingLabeler: passes must be at least 1 or None, got {passes}')
-        self.passes = passes
-        self.mirror = mirror
+    #: maximum number of assignments, 2 in the released code; None repeats until every cluster has a partner
+    passes: int | None = None
+    mirror: bool = True  #: whether there may be more infrared than visible clusters; False in the code for SYSU-MM01
+
+    def __post_init__(self, clustering: Mapping[str, Any]) -> None:
+        super().__post_init__(clustering)
+        if self.passes is not None and self.passes < 1:
+            raise ConfigError(f'MatchingLabeler: passes must be at least 1 or None, got {self.passes}')
 
     def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
         return replace(labels, cross=matched_cross_labels(descriptors, labels, self.passes, self.mirror))
 
 
 @LABELERS.register_module()
+@dataclass(eq=False)
 class AggregationLabeler(SeparateLabeler):
     """Cluster each modality, and pair clusters greedily by the votes of similar tracklets (ADCA).
 
     ``matches`` holds the pairs, which the memories use; it is empty, with a warning, if no pair of tracklets
     reaches the threshold. See :func:`dscreid.pseudo_labels.count_votes`.
-
-    Args:
-        clustering: Config of the labeler that clusters each modality.
-        threshold: Cosine similarity in [-1, 1] from which a pair of tracklets counts as a vote.
     """
 
-    def __init__(self, clustering: Mapping[str, Any] = CLUSTERING, threshold: float = 0.5) -> None:
-        if not -1 <= threshold <= 1:
-            raise ConfigError(f'AggregationLabeler: threshold must be a cosine in [-1, 1], got {threshold}')
-        super().__init__(clustering)
-        self.threshold = threshold
+    threshold: float = 0.5  #: cosine similarity in [-1, 1] from which a pair of tracklets counts as a vote
+
+    def __post_init__(self, clustering: Mapping[str, Any]) -> None:
+        super().__post_init__(clustering)
+        if not -1 <= self.threshold <= 1:
+            raise ConfigError(f'AggregationLabeler: threshold must be a cosine in [-1, 1], got {self.threshold}')
 
     def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
         rgb, ir = descriptors[Modality.RGB], descriptors[Modality.IR]

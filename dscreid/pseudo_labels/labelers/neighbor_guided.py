@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from dscreid.errors import ConfigError
 from dscreid.neighbors.knn import nearest_by_inner_product
 from dscreid.pseudo_labels import neighbor_soft as ng
 from dscreid.pseudo_labels.descriptors import mean_descriptors
-from dscreid.pseudo_labels.labelers.base import CLUSTERING, SeparateLabeler
+from dscreid.pseudo_labels.labelers.base import SeparateLabeler
 from dscreid.pseudo_labels.labelers.matching import matched_cross_labels
 from dscreid.pseudo_labels.matching import transport_labels
 from dscreid.registry import LABELERS
@@ -23,43 +23,30 @@ _MARGINALS = ('uniform', 'empirical')
 
 
 @LABELERS.register_module()
+@dataclass(eq=False)
 class NeighborSoftLabeler(SeparateLabeler):
     """Cluster each modality, match progressively, and soften own and cross labels by neighbors (Teng et al.).
 
     Own labels are softened and weighted by the neighbors in the same modality, including the tracklet itself, and cross
     labels (those of ``MatchingLabeler``) by the neighbors in the other modality. If no neighbor is in a cluster, the
     tracklet keeps its hard label with weight 0.
-
-    Args:
-        clustering: Config of the labeler that clusters each modality.
-        topk: Number of neighbors of a tracklet. The released scripts use 30 for SYSU-MM01 and 20 for RegDB.
-        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size. None for no limit.
-        balance: Share of the hard label in a target, in [0, 1].
-        sharpness: How fast the weight decreases with the disagreement of the neighbors.
-        passes: Maximum number of assignments in the matching. None repeats until every cluster has a partner.
     """
 
-    def __init__(
-        self,
-        clustering: Mapping[str, Any] = CLUSTERING,
-        topk: int = 30,
-        max_cluster_ratio: float | None = 2.0,
-        balance: float = 0.7,
-        sharpness: float = 10.0,
-        passes: int | None = None,
-    ) -> None:
-        counts = [topk] if passes is None else [topk, passes]
-        if min(counts) < 1 or not _is_ratio(max_cluster_ratio) or not 0 <= balance <= 1 or sharpness < 0:
+    topk: int = 30  #: number of neighbors of a tracklet; the released scripts use 30 for SYSU-MM01 and 20 for RegDB
+    #: maximum number of neighbors as a multiple of the mean cluster size; None for no limit
+    max_cluster_ratio: float | None = 2.0
+    balance: float = 0.7  #: share of the hard label in a target, in [0, 1]
+    sharpness: float = 10.0  #: how fast the weight decreases with the disagreement of the neighbors
+    passes: int | None = None  #: maximum number of assignments; None repeats until every cluster has a partner
+
+    def __post_init__(self, clustering: Mapping[str, Any]) -> None:
+        super().__post_init__(clustering)
+        positive = min(self.topk, 1 if self.passes is None else self.passes) >= 1 and _is_ratio(self.max_cluster_ratio)
+        if not positive or not 0 <= self.balance <= 1 or self.sharpness < 0:
             raise ConfigError(
                 'NeighborSoftLabeler: needs topk and passes >= 1, max_cluster_ratio > 0, balance in [0, 1] and '
-                f'sharpness >= 0, got {topk}, {passes}, {max_cluster_ratio}, {balance} and {sharpness}'
+                f'sharpness >= 0, got {self}'
             )
-        super().__init__(clustering)
-        self.topk = topk
-        self.max_cluster_ratio = max_cluster_ratio
-        self.balance = balance
-        self.sharpness = sharpness
-        self.passes = passes
 
     def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
         cross = matched_cross_labels(descriptors, labels, self.passes)
@@ -83,49 +70,35 @@ class NeighborSoftLabeler(SeparateLabeler):
 
 
 @LABELERS.register_module()
+@dataclass(eq=False)
 class TransportLabeler(SeparateLabeler):
     """Cluster each modality, and assign its tracklets to the other's clusters by optimal transport, in both directions.
 
     A RECONSTRUCTION of DOTLA (Cheng et al., ACM MM 2023) from summaries of the paper. The transport follows a later
     release of the same group (see :func:`dscreid.pseudo_labels.transport_labels`). The refinement by neighbors,
     including all its numbers, is guessed. The consistency loss among cross-modality neighbors is not implemented.
-
-    Args:
-        clustering: Config of the labeler that clusters each modality.
-        marginals: Mass that clusters receive: ``uniform``, as in that release, or ``empirical``, as their sizes.
-        sharpness: Factor of the cost; 25 in that release.
-        tolerance: Tolerance of the Sinkhorn iteration; 0.1 in that release.
-        max_steps: Maximum number of Sinkhorn steps; 500 in that release.
-        topk: Number of neighbors in the other modality that refine a label (guessed). 0 keeps hard labels.
-        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size. None for no limit.
-        balance: Share of the transported label in a refined one, in [0, 1] (guessed).
     """
 
-    def __init__(
-        self,
-        clustering: Mapping[str, Any] = CLUSTERING,
-        marginals: str = 'uniform',
-        sharpness: float = 25.0,
-        tolerance: float = 0.1,
-        max_steps: int = 500,
-        topk: int = 20,
-        max_cluster_ratio: float | None = 2.0,
-        balance: float = 0.5,
-    ) -> None:
-        if marginals not in _MARGINALS:
-            raise ConfigError(f'TransportLabeler: marginals must be one of {_MARGINALS}, got {marginals!r}')
-        in_range = sharpness > 0 and min(tolerance, topk) >= 0 and max_steps >= 1 and 0 <= balance <= 1
-        if not in_range or not _is_ratio(max_cluster_ratio):
+    #: mass that clusters receive: ``uniform``, as in that release, or ``empirical``, as their sizes
+    marginals: str = 'uniform'
+    sharpness: float = 25.0  #: factor of the cost, as in that release
+    tolerance: float = 0.1  #: tolerance of the Sinkhorn iteration, as in that release
+    max_steps: int = 500  #: maximum number of Sinkhorn steps, as in that release
+    topk: int = 20  #: number of neighbors in the other modality that refine a label (guessed); 0 keeps hard labels
+    #: maximum number of neighbors as a multiple of the mean cluster size; None for no limit
+    max_cluster_ratio: float | None = 2.0
+    balance: float = 0.5  #: share of the transported label in a refined one, in [0, 1] (guessed)
+
+    def __post_init__(self, clustering: Mapping[str, Any]) -> None:
+        super().__post_init__(clustering)
+        if self.marginals not in _MARGINALS:
+            raise ConfigError(f'TransportLabeler: marginals must be one of {_MARGINALS}, got {self.marginals!r}')
+        positive = self.sharpness > 0 and self.max_steps >= 1 and _is_ratio(self.max_cluster_ratio)
+        if not positive or min(self.tolerance, self.topk) < 0 or not 0 <= self.balance <= 1:
             raise ConfigError(
                 'TransportLabeler: needs sharpness and max_cluster_ratio > 0, tolerance and topk >= 0, max_steps >= 1, '
-                f'balance in [0, 1]; got {sharpness}, {max_cluster_ratio}, {tolerance}, {topk}, {max_steps}, {balance}'
+                f'balance in [0, 1], got {self}'
             )
-        super().__init__(clustering)
-        self.marginals = marginals
-        self.transport: dict[str, Any] = dict(sharpness=sharpness, tolerance=tolerance, max_steps=max_steps)
-        self.topk = topk
-        self.max_cluster_ratio = max_cluster_ratio
-        self.balance = balance
 
     def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
         cross = {m: self._transported(descriptors, labels, m) for m in Modality}
@@ -142,11 +115,12 @@ class TransportLabeler(SeparateLabeler):
         rows = np.flatnonzero(own >= 0)
         transported = np.full(len(own), -1, np.int64)
         senders = descriptors[modality].cpu()[rows]
-        transported[rows], converged = transport_labels(senders, centers, masses, **self.transport)
+        settings = dict(sharpness=self.sharpness, tolerance=self.tolerance, max_steps=self.max_steps)
+        transported[rows], converged = transport_labels(senders, centers, masses, **settings)
         if not converged:
             print_log(
                 f'transport of {len(rows)} {modality.value} tracklets to {len(centers)} clusters did not converge in '
-                f'{self.transport["max_steps"]} steps and is used as it is; raise max_steps or lower sharpness',
+                f'{self.max_steps} steps and is used as it is; raise max_steps or lower sharpness',
                 logger='current',
                 level=logging.WARNING,
             )

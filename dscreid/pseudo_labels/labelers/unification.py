@@ -2,16 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from types import MappingProxyType
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
 
 from dscreid.errors import ConfigError, LabelingError
-from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
-from dscreid.pseudo_labels.descriptors import finite_descriptors
+from dscreid.pseudo_labels.descriptors import modality_descriptors
 from dscreid.pseudo_labels.labelers.base import CLUSTERING, Labeler, LabelingContext, build_labeler
 from dscreid.pseudo_labels.unification import (
     check_correction,
@@ -25,33 +23,24 @@ from dscreid.pseudo_labels.unification import (
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 
-_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
-
+@dataclass(eq=False)
 class _UnifyingLabeler(Labeler):
-    clustering: Labeler
+    clustering: InitVar[Any] = CLUSTERING  #: config of the labeler that clusters each modality
 
-    def __init__(self, clustering: Mapping[str, Any]) -> None:
+    def __post_init__(self, clustering: Mapping[str, Any]) -> None:
         self.clustering = build_labeler(clustering, type(self).__name__)
         self.needs_context = self.clustering.needs_context
         self.needs_centers = self.clustering.needs_centers
 
 
 @LABELERS.register_module()
+@dataclass(eq=False)
 class DSLULabeler(_UnifyingLabeler):
     """Cluster each modality, assign infrared labels to visible tracklets (5)-(9), and correct them (10)-(14).
 
     Infrared labels are those of the clustering. With ``inter``, visible labels use the infrared numbering, and may skip
     numbers. With ``inter=None``, visible tracklets keep their own clusters: "intra only" in Table 5 of the paper.
-
-    Args:
-        clustering: Config of the labeler that clusters each modality.
-        inter: Keyword arguments of :func:`unify_labels` (``topk``, ``outliers_vote``, ``min_votes``), or None.
-        intra: Keyword arguments of :func:`correct_labels` (``topk``, ``static_weight``, ``dynamic_weight``,
-            ``outliers_vote``), or None.
-        require_own_cluster: Whether to drop visible tracklets that were outliers in their own modality, as in SDCL.
-        agreement: Keyword arguments of :func:`votes_needed` (``start``, ``end``, ``epochs``, ``begin``), which then
-            sets the votes that a label needs in each epoch. None uses ``inter.min_votes``; the paper needs one vote.
 
     Example (config)::
 
@@ -65,20 +54,22 @@ class DSLULabeler(_UnifyingLabeler):
         )
     """
 
-    def __init__(
-        self,
-        clustering: Mapping[str, Any] = CLUSTERING,
-        inter: Mapping[str, Any] | None = _DEFAULTS,
-        intra: Mapping[str, Any] | None = _DEFAULTS,
-        require_own_cluster: bool = False,
-        agreement: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(clustering)
-        self.inter = _checked('inter', inter, check_unification)
-        self.intra = _checked('intra', intra, check_correction)
-        self.require_own_cluster = require_own_cluster
-        _check_agreement(agreement, self.inter)
-        self.agreement = agreement
+    #: keyword arguments of :func:`unify_labels` (``topk``, ``outliers_vote``, ``min_votes``), or None
+    inter: Any = field(default_factory=dict)
+    #: keyword arguments of :func:`correct_labels` (``topk``, ``static_weight``, ``dynamic_weight``, ``outliers_vote``),
+    #: or None
+    intra: Any = field(default_factory=dict)
+    #: whether to drop visible tracklets that were outliers in their own modality, as in SDCL
+    require_own_cluster: bool = False
+    #: Keyword arguments of :func:`votes_needed` (``start``, ``end``, ``epochs``, ``begin``), which then sets the votes
+    #: that a label needs in each epoch. None uses ``inter.min_votes``; the paper needs one vote.
+    agreement: Mapping[str, Any] | None = None
+
+    def __post_init__(self, clustering: Mapping[str, Any]) -> None:
+        super().__post_init__(clustering)
+        self.inter = _checked('inter', self.inter, check_unification)
+        self.intra = _checked('intra', self.intra, check_correction)
+        _check_agreement(self.agreement, self.inter)
         self.needs_context |= self.agreement is not None
 
     def __call__(
@@ -101,15 +92,6 @@ class DSLULabeler(_UnifyingLabeler):
             )
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=clusters.shared or self.inter is not None)
 
-    def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem] | None:
-        """List the sets of the clustering, with the searches of both steps added to the visible one."""
-        problems = self.clustering.problems(counts, dimension)
-        if problems and counts[Modality.RGB]:
-            searches = 0.0 if self.inter is None else counts[Modality.IR] / counts[Modality.RGB]
-            searches += 0.0 if self.intra is None else 1.0
-            problems[0] = replace(problems[0], further_searches=searches)
-        return problems
-
     def _inter_for(self, context: LabelingContext | None, num_infrared: int) -> dict[str, Any]:
         inter = self.inter or {}
         if self.agreement is None:
@@ -121,39 +103,26 @@ class DSLULabeler(_UnifyingLabeler):
 
 
 @LABELERS.register_module()
+@dataclass(eq=False)
 class UnificationLabeler(_UnifyingLabeler):
     """Cluster each modality, and let infrared tracklets vote for the visible labels ("IR2RGB" of GUR).
 
     Infrared labels are those of the clustering. Visible labels use the infrared numbering, and may skip numbers.
-
-    Args:
-        clustering: Config of the labeler that clusters each modality.
-        topk: Number of infrared neighbors that vote. The released code uses 20 for SYSU-MM01 and 10 for RegDB.
-        temperature: Temperature of the softmax that weights the votes. The released code has none (1).
-        smoothing_topk: Number of visible neighbors, including the tracklet itself, whose majority then decides. None
-            for no smoothing, as in the first ten epochs of unification on SYSU-MM01 in the released code.
-        outliers_vote: Whether "outlier" can win both votes, as in the released code.
-        infrared_centers: Whether only infrared tracklets form the centers of the memory, as in the released code.
     """
 
-    def __init__(
-        self,
-        clustering: Mapping[str, Any] = CLUSTERING,
-        topk: int = 20,
-        temperature: float = 1.0,
-        smoothing_topk: int | None = 20,
-        outliers_vote: bool = True,
-        infrared_centers: bool = True,
-    ) -> None:
-        if topk < 1 or temperature <= 0 or (smoothing_topk is not None and smoothing_topk < 1):
-            given = f'{topk}, {temperature} and {smoothing_topk}'
+    topk: int = 20  #: number of infrared neighbors that vote; the released code uses 20 for SYSU-MM01, 10 for RegDB
+    temperature: float = 1.0  #: temperature of the softmax that weights the votes; the released code has none (1)
+    #: Number of visible neighbors, including the tracklet itself, whose majority then decides. None for no smoothing,
+    #: as in the first ten epochs of unification on SYSU-MM01 in the released code.
+    smoothing_topk: int | None = 20
+    outliers_vote: bool = True  #: whether "outlier" can win both votes, as in the released code
+    infrared_centers: bool = True  #: whether only infrared tracklets form the memory's centers, as in the released code
+
+    def __post_init__(self, clustering: Mapping[str, Any]) -> None:
+        super().__post_init__(clustering)
+        if self.topk < 1 or self.temperature <= 0 or (self.smoothing_topk is not None and self.smoothing_topk < 1):
+            given = f'{self.topk}, {self.temperature} and {self.smoothing_topk}'
             raise ConfigError(f'UnificationLabeler: topk, temperature and smoothing_topk must be positive, got {given}')
-        super().__init__(clustering)
-        self.topk = topk
-        self.temperature = temperature
-        self.smoothing_topk = smoothing_topk
-        self.outliers_vote = outliers_vote
-        self.infrared_centers = infrared_centers
 
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
@@ -161,7 +130,7 @@ class UnificationLabeler(_UnifyingLabeler):
         """Label both modalities with shared labels."""
         clusters = self.clustering(visible, infrared, context)
         self._check_clustered(clusters.ir, Modality.IR, 'use a larger eps in its clustering')
-        rows, others = finite_descriptors(visible, infrared).values()
+        rows, others = modality_descriptors(visible, infrared).values()
         rgb = vote_across(rows, others, clusters.ir, self.topk, self.temperature, self.outliers_vote)
         if self.smoothing_topk is not None:
             rgb = smooth_labels(rows, rgb, self.smoothing_topk, self.outliers_vote)
