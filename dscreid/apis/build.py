@@ -45,6 +45,8 @@ def build_runner(
         )
     with config_errors(config_name(config)):
         runner = ReIDRunner.from_cfg(config)
+        # before the schedules: MMEngine lets them end with a loop only if it is built
+        training_data = runner.train_loop.dataloader.dataset
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         if runner.param_schedulers is not None:
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
@@ -60,7 +62,7 @@ def build_runner(
                 f'{resumed}: cannot be resumed, it holds weights without {", ".join(missing)}; start a new run from it '
                 'with --source-checkpoint'
             )
-        check_same_data(resumed, content, runner.train_loop.dataloader.dataset)
+        check_same_data(resumed, content, training_data)
         check_schedules(resumed, content, runner.param_schedulers)
     elif source_checkpoint is not None:
         runner.source = weights_fingerprint(source_checkpoint)

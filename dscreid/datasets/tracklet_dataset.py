@@ -116,7 +116,12 @@ class TrackletDataset(Dataset, ABC):
         expected_statistics: str | None = 'published',
         on_bad_frame: str = 'error',
     ) -> None:
-        self.root = Path(root).expanduser()
+        try:
+            self.root = Path(root).expanduser()
+            self.root.is_dir()
+        except (TypeError, ValueError, RuntimeError, OSError) as error:
+            name = f'{type(self).__name__}: root {str(root)[:200]!r}'
+            raise ConfigError(f'{name} is not a usable path ({error})') from None
         self.split = split
         self.labelled = labelled
         self._check_arguments(modality, expected_statistics, on_bad_frame)

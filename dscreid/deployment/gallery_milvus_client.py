@@ -11,6 +11,8 @@ from dscreid.errors import ConfigError, GalleryError
 _CONNECT = 10
 #: Code of pymilvus' errors, also of servers that are not ready.
 _NO_CONNECTION = 2
+#: pymilvus asks every ten seconds whether a silent server is alive; by default, gRPC servers end such connections.
+_GRPC = {'grpc.keepalive_time_ms': 300_000, 'grpc.keepalive_permit_without_calls': False}
 
 
 def connect(uri: str, token: str, place: str) -> Any:
@@ -33,7 +35,7 @@ def connect(uri: str, token: str, place: str) -> Any:
         # they log each error that they raise, with a traceback
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with errors(place):
-        return MilvusClient(uri, token=token, timeout=_CONNECT)
+        return MilvusClient(uri, token=token, timeout=_CONNECT, grpc_options=_GRPC)
 
 
 @contextmanager
