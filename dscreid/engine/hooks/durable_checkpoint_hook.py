@@ -65,7 +65,10 @@ class DurableCheckpointHook(CheckpointHook):
         if is_main_process():
             write_pointer(runner.work_dir, self.last_ckpt)
         if self.max_keep_ckpts > 0:
-            kept = runner.message_hub.runtime_info[_KEPT]
-            runner.message_hub.update_info(_KEPT, kept[-self.max_keep_ckpts :])
-            for number in kept[: -self.max_keep_ckpts] if is_main_process() else ():
-                Path(self.out_dir, self.filename_tmpl.format(number)).unlink(missing_ok=True)
+            self._remove_old(runner)
+
+    def _remove_old(self, runner) -> None:
+        kept = runner.message_hub.runtime_info[_KEPT]
+        runner.message_hub.update_info(_KEPT, kept[-self.max_keep_ckpts :])
+        for number in kept[: -self.max_keep_ckpts] if is_main_process() else ():
+            Path(self.out_dir, self.filename_tmpl.format(number)).unlink(missing_ok=True)
