@@ -42,7 +42,7 @@ class FeatureMemory(nn.Module):
 class ClusterMemory(FeatureMemory):
     """Static and dynamic centers of all clusters, equations (1) and (2)."""
 
-    momentum: float = 0.1  #: weight of the old center: ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``
+    momentum: float = 0.1  #: weight of the old center in ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``
     normalize: bool = True  #: whether to L2-normalize centers when they are built and after each update
     hard: bool = False  #: whether a batch updates each center only with its least similar member (of each half)
 
@@ -67,7 +67,7 @@ class ClusterMemory(FeatureMemory):
 class InstanceMemory(FeatureMemory):
     """L2-normalized static and dynamic features of all training tracklets of one modality."""
 
-    momentum: float = 0.9  #: weight of the old row: ``M[i] <- n(momentum * M[i] + (1 - momentum) * q)``
+    momentum: float = 0.9  #: weight of the old row in ``M[i] <- n(momentum * M[i] + (1 - momentum) * q)``
     #: whether to L2-normalize q first (not in the released code of the parent method, where its norm of about sqrt(D)
     #: lets it outweigh the old row)
     normalize_queries: bool = True
