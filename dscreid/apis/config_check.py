@@ -55,7 +55,7 @@ def check_config(config: dict, name: str = 'config') -> None:
         accepted = accepted_arguments(component)
         for key in node:
             if accepted is not None and key not in (*accepted, *_CONSUMED_KEYS):
-                hint = f'{closest(key, accepted)} (it takes {", ".join(accepted)})'
+                hint = f'{closest(key, accepted)} (it takes {", ".join(accepted) or "none"})'
                 raise ConfigError(f"{full_place}: {component.__name__} has no argument '{key}'{hint}")
 
 

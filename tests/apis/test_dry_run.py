@@ -101,9 +101,9 @@ MISTAKES = [
         "no argument 'max_keep_ckpt'; did you mean 'max_keep_ckpts'",
     ),
     (
-        'default_hooks.guard.intervall',
+        'default_hooks.checkpoint.intervall',
         2,
-        "TrainingGuardHook has no argument 'intervall'; did you mean 'interval'",
+        "DurableCheckpointHook has no argument 'intervall'; did you mean 'interval'",
     ),
     ('train_dataloader.sampler.visibel', (2, 2), "no argument 'visibel'; did you mean 'visible'"),
     ('randomnes', dict(seed=1), "nothing reads the key 'randomnes'; did you mean 'randomness'"),
