@@ -145,7 +145,7 @@ def make_bundle(
     try:
         write_bundle(bundle)
     except BaseException:
-        (out / WEIGHTS).unlink()  # so that the command can be given again
+        (out / WEIGHTS).unlink()  # the same command can then be repeated
         raise
     return bundle
 

@@ -22,7 +22,7 @@ from dscreid.errors import ConfigError, GalleryError
 _METADATA = 'dscreid'
 #: Tracklets of one request; with the largest thumbnails it has 20 MB, and Milvus accepts 64 MB.
 PER_REQUEST = 256
-#: Milvus finds no more at once, and makes no index of more parts.
+#: Largest number of answers of a search, and of parts of an index.
 MOST_ANSWERS, _MOST_PARTS = 16_384, 65_536
 #: Seconds to wait for an answer, and for an index or a flush.
 _ANSWER, _LONG = 60, 3_600
@@ -105,7 +105,7 @@ class MilvusStorage(Storage):
     def rewrite(self, index: bool) -> None:
         """Let the server erase what was deleted or replaced, and make an index, or drop it.
 
-        An index is made anew if the gallery has grown fourfold. Until it is there, searches fail.
+        An index is rebuilt if the gallery has grown fourfold. Until it is there, searches fail.
         """
         self._call('flush', timeout=_LONG)
         self._call('compact')

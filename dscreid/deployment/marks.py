@@ -84,7 +84,7 @@ def append_mark(path: Path, mark: Mark) -> None:
 def erase_missing(path: Path, gallery: Gallery) -> int:
     """Erase the marks of tracklets that the gallery does not have any more, also those as answers to uploads.
 
-    The file is replaced at once: a killed process leaves it as it was.
+    The file is replaced atomically: a killed process leaves it unchanged.
 
     Returns:
         Number of erased lines.
