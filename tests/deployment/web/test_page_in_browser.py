@@ -161,7 +161,9 @@ def test_from_the_list_to_answers_and_back(visit, colors):
         expect(page).to_have_title('gallery · dscreid')
         shows(page, *colors)
         expect(heading(page)).to_have_text('Tracklets 1 to 4 of 4')
-        page.wait_for_function('[...document.images].every(image => image.complete && image.naturalWidth)')
+        for image in page.get_by_role('img').all():
+            expect(image).to_have_js_property('complete', True)
+            assert image.evaluate('one => one.naturalWidth')
         search(page, 'red')
         expect(heading(page)).to_have_text('3 answers, best first')
         expect(first(page)).to_have_text('dark red')
@@ -181,7 +183,7 @@ def test_frames_move_until_paused(visit):
         image.scroll_into_view_if_needed()
         assert image.evaluate('one => one.style.transform') == ''
         button(page, 'Move pictures').click()
-        page.wait_for_function('one => one.style.transform', arg=image.element_handle())
+        expect(image).to_have_attribute('style', re.compile('transform'))
         button(page, 'Pause pictures').click()
         before = image.evaluate('one => one.style.transform')
         page.wait_for_timeout(500)
