@@ -265,7 +265,7 @@ def _additions(runner: Runner, result: Evaluation) -> dict[str, Any]:
 
 def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launcher: str) -> Runner:
     """Build a runner and check its data and protocol, so that bad input is reported before the first batch."""
-    useful = ('runtime_info', 'timer', 'logger', 'evaluation_progress', 'bad_frames')
+    useful = ('runtime_info', 'timer', 'logger', 'evaluation_progress', 'bad_frames', 'neck_statistics')
     hooks = {name: hook for name, hook in config.get('default_hooks', {}).items() if name in useful}
     with config_errors(config_name(config)):
         runner = ReIDRunner(

@@ -53,9 +53,6 @@ class ReIDMetric(BaseMetric):
     #: name in ``PROTOCOLS``, such as ``'bupt_campus_as_published'``, or None to skip the evaluation
     protocol: str | None = 'hitsz_vcm'
     ranks: Sequence[int] = (1, 5, 10, 20)  #: ranks of the CMC curve to report
-    feature: str = (
-        'feature'  #: feature to compare by inner product: ``'feature'``, or only ``'static'`` or ``'dynamic'``
-    )
     #: file for the features of every evaluation (see :mod:`dscreid.evaluation.feature_file`)
     dump: str | Path | None = None
     #: arguments of :class:`~dscreid.evaluation.scores.Reranking`, such as ``{}``, or None for none
@@ -95,7 +92,7 @@ class ReIDMetric(BaseMetric):
         halves = PARTS if self.dump is not None or self.by_ranking else ()
         for sample in data_samples:
             sample = sample if isinstance(sample, Mapping) else sample.to_dict()
-            self.results.append(_record(sample, self.feature, halves))
+            self.results.append(_record(sample, halves))
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Evaluate the records of all processes on the first one, clear them, and return the result on all processes.
@@ -219,12 +216,12 @@ def _warn(message: str) -> None:
     print_log(message, logger='current', level=logging.WARNING)
 
 
-def _record(sample: Mapping, feature: str, halves: Sequence[str]) -> dict[str, Any]:
-    missing = [key for key in (feature, 'camera', 'modality', 'is_query', 'index') if key not in sample]
+def _record(sample: Mapping, halves: Sequence[str]) -> dict[str, Any]:
+    missing = [key for key in ('feature', 'camera', 'modality', 'is_query', 'index') if key not in sample]
     if missing:
         raise ValueError(f'a data sample lacks {", ".join(missing)}, which PackTracklet and the model must set')
-    features = {'feature': feature} | {half: half for half in halves if half in sample}
-    record = {name: _vector(sample[key]) for name, key in features.items()} | {'pid': UNKNOWN}
+    features = 'feature', *(half for half in halves if half in sample)
+    record: dict[str, Any] = {name: _vector(sample[name]) for name in features} | {'pid': UNKNOWN}
     record |= {'modality': MODALITY_CODES[Modality(sample['modality'])], 'is_query': bool(sample['is_query'])}
     facts = ('pid', 'camera', 'index', 'length', 'same_as')
     return record | {key: int(sample[key]) for key in facts if key in sample}

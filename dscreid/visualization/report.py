@@ -18,7 +18,7 @@ from dscreid.version import __version__
 from dscreid.visualization.curves import Scalars, curve_cards
 from dscreid.visualization.densities import DistanceDensity, densities_html
 from dscreid.visualization.page import TableRow, page_html, paragraphs_html, part, write_text_atomically
-from dscreid.visualization.results import ReportRun, directions_of, results_table_html
+from dscreid.visualization.results import ReportRun, directions_of, rankings_table_html, results_table_html
 from dscreid.visualization.retrieval import RetrievalGallery, retrieval_html
 
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'open_clip_torch', 'faiss-cpu', 'faiss-gpu', 'numpy', 'scipy')
@@ -76,6 +76,7 @@ def report_html(
         times['Together'] = duration_text(sum(timings.values()))
     sections = [
         ('Results', results),
+        ('Which feature ranks', rankings_table_html(runs)),
         ('Training', part('curves', stages={name: curve_cards(one) for name, one in logged.items()})),
         ('Config differences', _differences_html(differences or {})),
         ('Retrieval lists', retrieval_html(retrieval)),

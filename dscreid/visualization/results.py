@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from dscreid.evaluation import FeatureTable
 from dscreid.evaluation.protocols import CROSS_MODAL
+from dscreid.structures import RANKINGS
 from dscreid.visualization.page import TableRow, paragraphs_html, part
 
 NOT_EVALUATED = 'No run has been evaluated.'
@@ -81,6 +82,8 @@ class ReportRun:
     features: FeatureTable | None = field(default=None, repr=False)  #: of the test set, for pictures and densities
     upper_bound: bool = False  #: whether the run used the true labels of the target; it is then never marked as best
     reason: str = 'it has no metrics'  #: why the run was not evaluated
+    #: metrics by the name of the feature that tracklets are ranked by (``RANKINGS``); empty if not measured
+    rankings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def printed(self, key: str) -> float | None:
         """Return a metric as printed, in percent with one decimal; None if it is missing or not finite."""
@@ -164,6 +167,23 @@ def results_table_html(
         edges=[0, *accumulate(widths.values())],
         footnote='' if target is None else PAPER_FOOTNOTE,
     )
+
+
+def rankings_table_html(runs: Sequence[ReportRun]) -> str:
+    """Render the mean mAP of each run under each feature that tracklets can be ranked by; '' if none was measured."""
+    runs = [run for run in runs if any('mean/mAP' in metrics for metrics in run.rankings.values())]
+    if not runs:
+        return ''
+    values = [{name: metrics.get('mean/mAP') for name, metrics in run.rankings.items()} for run in runs]
+    columns = [name for name in RANKINGS if any(one.get(name) is not None for one in values)]
+    rows = [
+        TableRow(
+            run.name, ['–' if (value := one.get(name)) is None else f'{100 * value:.1f}' for name in columns],
+            kind='bound' if run.upper_bound else '',
+        )
+        for run, one in zip(runs, values, strict=True)
+    ]  # fmt: skip
+    return part('rankings', table=part('table', label='Rankings', corner='Run', columns=columns, rows=rows))
 
 
 def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from dscreid.errors import CheckpointError, ConfigError, DscreidError
 from dscreid.evaluation import FeatureTable, load_features
 from dscreid.registry import DATASETS
+from dscreid.structures import RANKINGS
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.files import existing_file
 from dscreid.utils.records import file_beside, is_finite_number, is_number, read_json_object
@@ -29,7 +30,7 @@ def load_run(
     """Load a row of the results table from the metrics and features that ``dscreid test`` wrote."""
     figures, reason = read_evaluation(metrics)
     table = None if features is None else load_features(features)
-    return ReportRun(name, figures, table, upper_bound, reason)
+    return ReportRun(name, figures, table, upper_bound, reason, read_rankings(metrics))
 
 
 def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
@@ -51,6 +52,18 @@ def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
                 f'{path}: {key} is {value}, but metrics are between 0 and 1; divide percentages by 100.'
             )
     return figures, ''
+
+
+def read_rankings(path: str | Path) -> dict[str, dict[str, float]]:
+    """Read the metrics of each ranking (see ``RANKINGS``) from a metrics file; empty if it has none."""
+    content = read_json_object(Path(path), 'file of metrics', 'name a file that dscreid test --out wrote.')
+    measured = content.get('rankings')
+    found = measured if isinstance(measured, dict) else {}
+    return {
+        name: {key: float(value) for key, value in found[name].items() if is_number(value)}
+        for name in RANKINGS
+        if isinstance(found.get(name), dict)
+    }
 
 
 def build_test_dataset(config: Config, *, with_pipeline: bool = False) -> Any:

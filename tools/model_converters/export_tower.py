@@ -16,6 +16,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint written by dscreid train')
     parser.add_argument('target', metavar='OUT.safetensors', help='file to write (replaced if it exists)')
+    parser.add_argument('--encoder', action='store_true', help='also store prompts and attention of its encoder')
     parser.add_argument('--half', action='store_true', help='store matrices in half precision')
     parser.add_argument('--config', help='config of the checkpoint, if the checkpoint does not contain it')
     parser.add_argument('--prefix', help="prefix of its weights (default: that of this project's models)")
@@ -38,7 +39,9 @@ def export(args: argparse.Namespace) -> None:
             tower = apis.load_config(args.config, of_finished_run=True).model.backbone.tower.to_dict()
         except AttributeError as error:
             raise ConfigError(f'{args.config}: has no model.backbone.tower.') from error
-    settings = export_tower(args.checkpoint, target, tower, args.prefix or TOWER_PREFIX, args.half, args.note)
+    settings = export_tower(
+        args.checkpoint, target, tower, args.prefix or TOWER_PREFIX, args.half, args.note, args.encoder
+    )
     print(f'Tower: {settings}')
     print(f'Written: {target} ({target.stat().st_size / 2**20:.2f} MiB)')
     print(f'sha256: {sha256(target)}')

@@ -21,7 +21,7 @@ from dscreid.lab.reproduction.jobs import Job, JobStatus, Phase, begin_attempt, 
 from dscreid.utils.machine import usable_cores
 from dscreid.utils.records import is_finite_number
 from dscreid.visualization import collect_environment, read_scalars
-from dscreid.visualization.sources import read_evaluation
+from dscreid.visualization.sources import read_evaluation, read_rankings
 
 _PR_SET_PDEATHSIG = 1
 _TERMINATION_GRACE = 10.0
@@ -95,6 +95,7 @@ class Execution:
                 git=self._git,
                 environment=dict(_environment_of_this_machine()),
                 metrics=read_evaluation(job.folder / METRICS_FILE)[0],
+                rankings=read_rankings(job.folder / METRICS_FILE),
             )
         if failure:
             raise ConfigError(failure)

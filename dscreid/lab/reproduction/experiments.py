@@ -72,12 +72,13 @@ def _sweep(name: str, tag: str, values: Sequence[float], *keys: str) -> tuple[Ro
 
 
 _BOTH = ('bupt2hitsz', 'hitsz2bupt')
-_CD, _DSC = _rows({'CD': 'cd', 'DSC': 'dsc'})
+_CD, _ADABN, _DSC = _rows({'CD': 'cd', 'CD, necks of the target (AdaBN)': 'adabn', 'DSC': 'dsc'})
 _ALPHA_KEYS = 'model.neighbor_losses.0.alpha', 'model.neighbor_losses.1.alpha'
 _ALPHAS = _sweep('alpha', 'alpha', (0.6, 0.7, 0.8, 0.9, 0.95), *_ALPHA_KEYS)
 _VOTES = _sweep('K', 'topk', (5, 10, 15, 20, 30), f'{_DSLU}.inter.topk')
 _COMPONENTS = {
     'baseline': 'cd',
+    'baseline, necks of the target (AdaBN)': 'adabn',
     '+ clustering': 'bclu',
     '+ clustering + DSJL': 'without_dslu',
     '+ clustering + DSLU': 'without_dsjl',
@@ -111,8 +112,8 @@ _STAGES = {
 }
 _UNTRAINED = Row('CLIP (pre-trained tower)', 'cd', tag='untrained', untrained=True)
 _ALL = (
-    Experiment('table1', 'Unsupervised methods', (_CD, *_methods(), _DSC)),
-    Experiment('table2', 'Unsupervised methods', (_CD, *_methods(), _DSC), ('bupt2hitsz',)),
+    Experiment('table1', 'Unsupervised methods', (_CD, _ADABN, *_methods(), _DSC)),
+    Experiment('table2', 'Unsupervised methods', (_CD, _ADABN, *_methods(), _DSC), ('bupt2hitsz',)),
     Experiment('table3', 'Components of DSC', _rows(_COMPONENTS)),
     Experiment('table4', 'Inside DSJL, with DSLU', _rows(_DSJL)),
     Experiment('table5', 'Inside DSLU, with DSJL', _rows(_DSLU_PARTS)),

@@ -15,6 +15,7 @@ from dscreid.lab.reproduction.experiments import EXPERIMENTS, Experiment, Row, c
 from dscreid.lab.reproduction.jobs import finished_card
 from dscreid.lab.reproduction.presets import Place, environment
 from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, summarize
+from dscreid.structures import RANKINGS
 from dscreid.visualization import PAPER_FOOTNOTE, ReportRun, RetrievalGallery, TrackletPictures, distance_density
 from dscreid.visualization.densities import densities_html
 from dscreid.visualization.figures import COLORS, Card, Series, line_chart
@@ -28,6 +29,11 @@ COLUMNS = {
     for metric in ('Rank-1', 'mAP')
 }
 _LEGEND = 'Percent, mean ± standard deviation over seeds; the best mean of a column is bold.'
+_GAIN_NOTE = (
+    'Gains are differences in mean mAP, paired by world (direction and seed), over “{}”, the best result without '
+    'adaptation; in brackets, the 95 % interval of Student’s t, then the number of worlds with a gain.'
+)
+_RANKINGS_NOTE = 'Mean mAP in percent if the same models rank by other features, without a choice per row.'
 _PAPER_NOTE = f'Columns headed “paper” hold the figures of the paper on the real datasets. {PAPER_FOOTNOTE}'
 
 
@@ -128,6 +134,9 @@ def to_markdown(summary: Summary) -> str:
     """Format a summary as a Markdown table with its notes."""
     rows, notes = summary.rows, [_LEGEND]
     columns = {heading: _column([row.figure(key) for row in rows]) for key, heading in COLUMNS.items()}
+    if any(row.gain for row in rows):
+        columns['gain mAP'] = [str(row.gain or '–') for row in rows]
+        notes.append(_GAIN_NOTE.format(summary.reference))
     columns['seeds'] = [', '.join(map(str, row.values)) or '–' for row in rows]
     if any(row.paper for row in rows):
         notes.append(_PAPER_NOTE)
@@ -137,7 +146,20 @@ def to_markdown(summary: Summary) -> str:
     lines = [['Row', *columns], ['---'] + ['---:'] * len(columns)]
     lines += [[row.row.name, *cells] for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True)]
     text = '\n'.join(f'| {" | ".join(cell.replace("|", "∣") for cell in line)} |' for line in lines)
-    return f'### {summary.title}\n\n{text}\n\n' + '\n\n'.join([*notes, *summary.notes])
+    parts = [f'### {summary.title}', text, *notes, *summary.notes, _rankings_table(rows)]
+    return '\n\n'.join(filter(None, parts))
+
+
+def _rankings_table(rows: Sequence[SummaryRow]) -> str:
+    """Format the mAP of each row under each ranking as a Markdown table; '' if no row has any."""
+    columns = [name for name in RANKINGS if any(name in row.rankings for row in rows)]
+    if not columns:
+        return ''
+    lines = [['Ranked by', *columns], ['---'] + ['---:'] * len(columns)]
+    for row in rows:
+        values = [row.rankings.get(name) for name in columns]
+        lines.append([row.row.name, *('–' if value is None else f'{100 * value:.1f}' for value in values)])
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + f'\n\n{_RANKINGS_NOTE}'
 
 
 def _column(figures: Sequence[Figure | None]) -> list[str]:

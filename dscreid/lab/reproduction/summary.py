@@ -2,13 +2,23 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dscreid.lab.reproduction.experiments import Experiment, Row
+from dscreid.lab.reproduction.gains import (
+    REFERENCES,
+    Gain,
+    Reference,
+    World,
+    best_reference,
+    measured,
+    paired_gain,
+)
 from dscreid.lab.reproduction.identity import revisions_in
 from dscreid.lab.reproduction.jobs import finished_card
 from dscreid.lab.reproduction.presets import Place
+from dscreid.structures import RANKINGS
 from dscreid.visualization import PaperResult, paper_table
 
 #: Protocol of the target dataset, by direction.
@@ -36,6 +46,9 @@ class SummaryRow(NamedTuple):
     row: Row
     values: _Metrics
     paper: PaperResult | None = None
+    gain: Gain | None = None  #: over the table's reference, if there is one
+    #: ranking (see ``RANKINGS``) → mean mAP over the seeds
+    rankings: Mapping[str, float] = {}
 
     def figure(self, key: str) -> Figure | None:
         """Aggregate a metric over the seeds. None if no seed has it."""
@@ -51,6 +64,7 @@ class Summary(NamedTuple):
     title: str
     rows: tuple[SummaryRow, ...]
     notes: tuple[str, ...] = ()
+    reference: str | None = None  #: what gains are measured against
 
     @property
     def seeds(self) -> set[int]:
@@ -64,24 +78,67 @@ def summarize(
     """Summarize each direction and, if there are several, their mean. ``seeds`` is None for all that were run."""
     title = f'{experiment.heading} · {{}} · '
     title += f'SYNTHETIC worlds ({place.preset.name})' if place.preset.world else 'real data'
+    found = {direction: [_cards(place, row, direction, seeds) for row in rows] for direction in directions}
     summaries = []
-    for direction in directions:
-        cards = [_cards(place, row, direction, seeds) for row in rows]
+    for direction, cards in found.items():
         papers, notes = _paper_rows(experiment, direction)
+        reference = _reference(place, [direction], seeds)
         summary_rows = tuple(
-            SummaryRow(row, {seed: card['metrics'] for seed, card in found.items()}, papers.get(row.name))
-            for row, found in zip(rows, cards, strict=True)
+            SummaryRow(
+                row,
+                {seed: card['metrics'] for seed, card in own.items()},
+                papers.get(row.name),
+                _gain({direction: own}, reference),
+                _rankings([own]),
+            )
+            for row, own in zip(rows, cards, strict=True)
         )
         notes += _card_notes(cards)
-        summaries.append(Summary(title.format(direction), summary_rows, (*notes, *_seed_notes(summary_rows))))
+        notes = (*notes, *_seed_notes(summary_rows))
+        summaries.append(Summary(title.format(direction), summary_rows, notes, reference and reference.name))
     if len(directions) > 1:
-        means = tuple(
-            SummaryRow(row, _means([summary.rows[number].values for summary in summaries]))
-            for number, row in enumerate(rows)
-        )
-        notes = [note for summary in summaries for note in summary.notes if note not in _seed_notes(summary.rows)]
-        summaries.append(Summary(title.format(BOTH), means, tuple(dict.fromkeys([*notes, *_seed_notes(means)]))))
+        summaries.append(_both(title.format(BOTH), summaries, found, _reference(place, directions, seeds)))
     return summaries
+
+
+def _both(
+    title: str, summaries: Sequence[Summary], found: Mapping[str, Sequence[_Cards]], reference: Reference | None
+) -> Summary:
+    """Average the directions; gains are paired over the worlds of all directions."""
+    rows = []
+    for number, row in enumerate(summaries[0].rows):
+        own = {direction: cards[number] for direction, cards in found.items()}
+        means = _means([summary.rows[number].values for summary in summaries])
+        rows.append(SummaryRow(row.row, means, None, _gain(own, reference), _rankings(own.values())))
+    notes = [note for summary in summaries for note in summary.notes if note not in _seed_notes(summary.rows)]
+    return Summary(title, tuple(rows), tuple(dict.fromkeys([*notes, *_seed_notes(rows)])), reference and reference.name)
+
+
+def _reference(place: Place, directions: Sequence[str], seeds: Sequence[int] | None) -> Reference | None:
+    """Find the best result without adaptation among the finished runs."""
+    candidates = {}
+    for name, (row, ranking) in REFERENCES.items():
+        cards = {direction: _cards(place, row, direction, seeds) for direction in directions}
+        candidates[name] = _by_world(cards, ranking)
+    return best_reference(candidates)
+
+
+def _gain(cards: Mapping[str, _Cards], reference: Reference | None) -> Gain | None:
+    return None if reference is None else paired_gain(_by_world(cards), reference.values)
+
+
+def _by_world(cards: Mapping[str, _Cards], ranking: str | None = None) -> dict[World, float]:
+    values = {
+        (direction, seed): measured(card, ranking) for direction, own in cards.items() for seed, card in own.items()
+    }
+    return {world: value for world, value in values.items() if value is not None}
+
+
+def _rankings(cards: Iterable[_Cards]) -> dict[str, float]:
+    """Average the mAP of each ranking over all runs, if all have it."""
+    runs = [card for own in cards for card in own.values()]
+    found = {name: [measured(card, name) for card in runs] for name in RANKINGS}
+    return {name: statistics.fmean(values) for name, values in found.items() if values and None not in values}
 
 
 def _cards(place: Place, row: Row, direction: str, seeds: Sequence[int] | None) -> _Cards:

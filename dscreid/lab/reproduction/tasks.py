@@ -33,8 +33,7 @@ def test_untrained(config: str, work_dir: str) -> None:
     fit_to_machine(settings)
     # prompts are random before the source stage and would disturb the tower's tokens
     settings.model.backbone = dict(type='FrameAverage', tower=settings.model.backbone.tower)
-    settings.model.retrieval = 'raw'
-    settings.test_evaluator.feature = 'static'
+    settings.model.ranking = 'raw_static'
     model = MODELS.build(settings.model | {'num_classes': 1})
     model.init_weights()
     with tempfile.TemporaryDirectory() as temporary:

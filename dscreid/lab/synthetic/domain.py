@@ -76,6 +76,8 @@ class Domain:
     infrared_background: Range = (0.25, 0.65)  #: brightness of the background in infrared
     occluded: float = 0.25  #: probability that a tracklet has an occluder
     occluded_frames: Range = (0.2, 0.5)  #: fraction of such a tracklet's frames that show the occluder
+    changing_light: float = 0.0  #: probability that the light changes within a tracklet
+    motion_blur: float = 0.0  #: share of frames blurred by motion
     sensor_spread: float = 0.15  #: variation of the infrared sensor between cameras. 1 is the largest.
     material_spread: float = 1.0  #: infrared difference between materials of the same color, from 0 (none) to 1
     sensor: str = 'family'  #: what ``modality_gap`` moves, a key of ``SENSORS`` of ``camera.py``

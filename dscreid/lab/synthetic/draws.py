@@ -26,7 +26,7 @@ MATERIAL_SHEEN: dict[str, float] = {
 class Stream(IntEnum):
     """Purpose of a generator, the first element of its spawn key."""
 
-    IDENTITY, CAMERA, WALK, FRAME, LENGTH, VIEW = range(6)
+    IDENTITY, CAMERA, WALK, FRAME, LENGTH, VIEW, FAULT = range(7)
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from dscreid.lab.synthetic.domain import get_domain
 from dscreid.lab.synthetic.draws import Stream, generator
+from dscreid.lab.synthetic.faults import draw_pieces
 from dscreid.lab.synthetic.spec import WorldSpec
 from dscreid.structures import Modality
 
@@ -31,12 +32,14 @@ class PlannedWalk:
     #: number of the person within the split, starting at 0. Together with ``split``, the seed of the identity.
     person: int
     pid: int  #: person id in the files, starting at 1
-    key: int  #: seed of the walk, unique within the person
+    key: int  #: seed of the walk, unique among the walks of the person; the pieces of a cut walk share it
     camera: int  #: camera number, starting at 0
     frames: int  #: number of frames
     folders: dict[Modality, str]  #: folder of the frames for each modality to render, relative to the root
     first: int = 1  #: number of the first frame's file
     tracklet: int = 1  #: tracklet number in the files
+    begin: int = 0  #: first frame of the walk that belongs to this tracklet
+    length: int | None = None  #: number of frames of the whole walk. None: this tracklet is all of it.
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -84,11 +87,15 @@ def _plan_hitsz_person(spec: WorldSpec, split: Split, person: int, pid: int) -> 
         cameras, lengths = _itinerary(spec, split, person, code)
         next_file: dict[str, int] = defaultdict(lambda: 1)
         for number in sorted(range(len(cameras)), key=cameras.__getitem__):
-            camera, frames = cameras[number], lengths[number]
-            folder = f'{top}/{pid:04d}/{modality.value}/D{camera + 1}'
-            key, first = 2 * number + code - 1, next_file[folder]
-            walks.append(PlannedWalk(split, person, pid, key, camera, frames, {modality: folder}, first, number + 1))
-            next_file[folder] += frames
+            camera, length, key = cameras[number], lengths[number], 2 * number + code - 1
+            folders = {modality: f'{top}/{pid:04d}/{modality.value}/D{camera + 1}'}
+            for piece, (begin, frames) in enumerate(_pieces(spec, split, person, key, length)):
+                first, tracklet = next_file[folders[modality]], piece * len(cameras) + number + 1
+                own = PlannedWalk(
+                    split, person, pid, key, camera, frames, folders, first, tracklet, begin=begin, length=length
+                )
+                walks.append(own)
+                next_file[folders[modality]] += frames
     return walks
 
 
@@ -96,12 +103,20 @@ def _plan_bupt_person(spec: WorldSpec, split: Split, person: int, pid: int) -> l
     """Plan pixel-aligned pairs: one walk in both modalities."""
     walks = []
     seen: dict[int, int] = defaultdict(int)
-    for key, (camera, frames) in enumerate(zip(*_itinerary(spec, split, person, 0), strict=True)):
-        seen[camera] += 1
-        place = f'{BUPT_CAMERAS[camera]}/{seen[camera]}'
-        folders = {modality: f'DATA/{pid:04d}/{name}/{place}' for modality, name in _BUPT_MODALITY.items()}
-        walks.append(PlannedWalk(split, person, pid, key, camera, frames, folders, tracklet=seen[camera]))
+    for key, (camera, length) in enumerate(zip(*_itinerary(spec, split, person, 0), strict=True)):
+        for begin, frames in _pieces(spec, split, person, key, length):
+            seen[camera] += 1
+            place = f'{BUPT_CAMERAS[camera]}/{seen[camera]}'
+            folders = {modality: f'DATA/{pid:04d}/{name}/{place}' for modality, name in _BUPT_MODALITY.items()}
+            own = PlannedWalk(
+                split, person, pid, key, camera, frames, folders, tracklet=seen[camera], begin=begin, length=length
+            )
+            walks.append(own)
     return walks
+
+
+def _pieces(spec: WorldSpec, split: Split, person: int, key: int, length: int) -> list[tuple[int, int]]:
+    return draw_pieces(spec, person, key, length) if split is Split.TRAIN else [(0, length)]
 
 
 def _hitsz_index(people: list[list[PlannedWalk]]) -> dict[str, str]:

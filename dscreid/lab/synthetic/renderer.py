@@ -94,6 +94,8 @@ class _Painter:
         cv2.copyTo(cv2.LUT(layers, self.table), labels, canvas)
         image = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
         image = cv2.multiply(image, self.light, scale=float(self.walk.gain[number]), dtype=cv2.CV_8U)
+        if smear := round(float(self.walk.smear[number]) * width):
+            image = cv2.blur(image, (smear + 1, 1))
         image = degrade(image, self.blur, self.view.camera.resolution)
         image = cv2.LUT(image, self.view.tone_curves[self.modality])
         y, x = self.crops[number]

@@ -10,7 +10,11 @@ from dscreid.lab.synthetic.domain import Domain, get_domain
 #: Largest number of identities and cameras of each data set layout.
 LAYOUTS = {'hitsz': (9999, 9), 'bupt': (999_999, 6)}
 # Domain settings that a world can override, with their largest values.
-_FROM_DOMAIN = {'modality_gap': 1.5, 'occluded': 1.0, 'sensor_spread': 1.0, 'material_spread': 1.0}
+_FROM_DOMAIN = {
+    'modality_gap': 1.5, 'occluded': 1.0, 'changing_light': 1.0, 'motion_blur': 1.0, 'sensor_spread': 1.0,
+    'material_spread': 1.0,
+}  # fmt: skip
+_FAULTS = 'switched', 'cut'
 _LEAST = {
     'seed': 0, 'train_ids': 1, 'test_ids': 1, 'auxiliary_ids': 0, 'tracklets': 1, 'test_tracklets': 2,
     'auxiliary_tracklets': 1, 'cameras': 1, 'min_frames': 1, 'max_frames': 1, 'height': 16, 'width': 8,
@@ -38,9 +42,14 @@ class WorldSpec:
     # None uses the domain's default.
     modality_gap: float | None = None  #: distance of the infrared sensor from the source family's, 0 to 1.5
     occluded: float | None = None  #: probability that a tracklet has an occluder
+    changing_light: float | None = None  #: probability that the light changes within a tracklet
+    motion_blur: float | None = None  #: share of frames blurred by motion
     sensor_spread: float | None = None  #: variation of the infrared sensor between cameras, 0 to 1
     material_spread: float | None = None  #: infrared difference between materials of the same color, 0 to 1
     sensor: str = 'family'  #: what the modality gap moves: 'family', everything, or 'rule', only the tones of colors
+    # Faults of a tracker, in training tracklets only: the published test tracklets were checked by people.
+    switched: float = 0.0  #: probability that a training tracklet ends with another person
+    cut: float = 0.0  #: probability that a training walk is cut into two tracklets
     fake_ir: bool = False  #: whether to also write BUPTCampus' FakeIR frames
 
     def __post_init__(self) -> None:
@@ -72,7 +81,7 @@ class WorldSpec:
             raise ConfigError(f'max_frames={self.max_frames} must not be below min_frames={self.min_frames}')
         if self.sensor not in SENSORS:
             raise ConfigError(f'unknown sensor {self.sensor!r}; choose one of {", ".join(SENSORS)}')
-        for name, most in _FROM_DOMAIN.items():
+        for name, most in (_FROM_DOMAIN | dict.fromkeys(_FAULTS, 1.0)).items():
             if not 0 <= getattr(self, name) <= most:
                 raise ConfigError(f'{name} must lie between 0 and {most:g}, got {getattr(self, name)}')
 

@@ -102,7 +102,8 @@ class Walk:
     phases: np.ndarray  #: float64[T], position in the gait cycle of each frame, in radians
     shift: np.ndarray  #: float64[T, 2], displacement of the crop (right, down) in frame heights
     zoom: np.ndarray  #: float64[T], factor on the figure's size
-    gain: np.ndarray  #: float64[T], flicker of the light
+    gain: np.ndarray  #: float64[T], level of the light
+    smear: np.ndarray  #: float64[T], length of the motion blur in frame widths
     scenery: np.ndarray  #: float64[T], left edge of the background in frame widths, in [0, 2]
     occluder: Occluder | None  #: object that passes in front, or None
 
@@ -121,8 +122,27 @@ def draw_walk(rng: np.random.Generator, domain: Domain, identity: Identity, fram
     start = uniform(rng, (0.4, 1.6))
     scenery = np.clip(start + uniform(rng, (-0.06, 0.06)) * time, 0, 2)
     occluded = rng.random() < domain.occluded
-    return Walk(
-        float(np.deg2rad(domain.heading_jitter) * rng.standard_normal()),
-        phases, shift, zoom, 1 + 0.015 * rng.standard_normal(frames), scenery,
-        draw_occluder(rng, frames, domain.occluded_frames) if occluded else None,
-    )  # fmt: skip
+    turn = float(np.deg2rad(domain.heading_jitter) * rng.standard_normal())
+    gain = 1 + 0.015 * rng.standard_normal(frames)
+    occluder = draw_occluder(rng, frames, domain.occluded_frames) if occluded else None
+    # Drawn last, and only where a domain has them, so that worlds without these effects stay the same.
+    if rng.random() < domain.changing_light:
+        gain = gain * draw_light(rng, frames)
+    smear = draw_smear(rng, frames, domain.motion_blur) if domain.motion_blur else np.zeros(frames)
+    return Walk(turn, phases, shift, zoom, gain, smear, scenery, occluder)
+
+
+def draw_light(rng: np.random.Generator, frames: int) -> np.ndarray:
+    """Draw the light's level on the way through a shadow, or out of it: float64[frames], 1 outside."""
+    depth, width = uniform(rng, (0.35, 0.7)), uniform(rng, (0.02, 0.25)) * frames
+    enter = uniform(rng, (-0.3, 0.8)) * frames
+    leave = enter + uniform(rng, (0.25, 1.0)) * frames
+    time = np.arange(frames)
+    inside = np.clip((time - enter) / width + 0.5, 0, 1) * np.clip((leave - time) / width + 0.5, 0, 1)
+    return 1 - depth * inside
+
+
+def draw_smear(rng: np.random.Generator, frames: int, share: float) -> np.ndarray:
+    """Draw motion blur for a share of the frames, in frame widths: float64[frames]."""
+    blurred = rng.random(frames) < share
+    return np.where(blurred, rng.uniform(0.06, 0.2, frames), 0.0)

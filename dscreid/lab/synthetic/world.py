@@ -7,8 +7,9 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from rich.progress import MofNCompleteColumn, Progress
 from dscreid.errors import DatasetError
 from dscreid.lab.synthetic.camera import draw_camera
 from dscreid.lab.synthetic.draws import Stream, generator
+from dscreid.lab.synthetic.faults import draw_switch
 from dscreid.lab.synthetic.identity import Identity, draw_identity
 from dscreid.lab.synthetic.layouts import PlannedWalk, Split, index_files, plan_world
 from dscreid.lab.synthetic.renderer import View, fake_infrared, render_walk
@@ -176,12 +178,27 @@ def _draw_person(spec: WorldSpec, walk: PlannedWalk) -> Identity:
 
 
 def _walk_images(spec: WorldSpec, identity: Identity, planned: PlannedWalk) -> Iterator[dict[Modality, np.ndarray]]:
-    """Render the frames of a planned walk; see ``render_walk``."""
+    """Render the frames of a planned walk, with the faults of its tracklet; see ``render_walk``."""
+    view, end = _walk_view(spec, planned), planned.begin + planned.frames
+    switch = None
+    if planned.split is Split.TRAIN:
+        switch = draw_switch(spec, planned.person, planned.key, planned.begin, planned.frames)
+    at = end if switch is None else planned.begin + switch.frame
+    yield from islice(_whole_walk(spec, identity, planned, view), planned.begin, at)
+    if switch is not None:
+        other = replace(planned, person=switch.person)
+        yield from islice(_whole_walk(spec, _draw_person(spec, other), other, view), at, end)
+
+
+def _whole_walk(
+    spec: WorldSpec, identity: Identity, planned: PlannedWalk, view: View
+) -> Iterator[dict[Modality, np.ndarray]]:
     domain = spec.appearance
     key = (domain.code, planned.split, planned.person, planned.key)
-    walk = draw_walk(generator(spec.seed, Stream.WALK, *key), domain, identity, planned.frames)
+    length = planned.frames if planned.length is None else planned.length
+    walk = draw_walk(generator(spec.seed, Stream.WALK, *key), domain, identity, length)
     noise = generator(spec.seed, Stream.FRAME, *key)
-    return render_walk(identity, _walk_view(spec, planned), walk, planned.modalities, noise)
+    return render_walk(identity, view, walk, planned.modalities, noise)
 
 
 def _walk_view(spec: WorldSpec, walk: PlannedWalk) -> View:

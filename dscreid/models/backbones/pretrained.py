@@ -34,6 +34,8 @@ OPENAI_VIT_B_16_URL = f'https://openaipublic.azureedge.net/clip/models/{OPENAI_V
 OPENAI_VIT_B_16_HUB = 'timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors)'
 TOWER_KIND = 'dscreid-tower'
 TOWER_PREFIX = 'backbone.tower.'
+#: In exported files, prefix of the weights of the tower's encoder, such as prompts.
+ENCODER_PREFIX = 'encoder.'
 HEAD_WIDTH = 64  # of OpenAI's vision transformers
 
 # Settings that must match the config; image_size may differ because positions are resized.
@@ -89,6 +91,25 @@ def load_pretrained_tower(
     if differences := list_differences(tower, weights):
         raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)})')
     tower.load_state_dict(weights)
+
+
+def load_pretrained_encoder(encoder: nn.Module, path: str, sha256: str | None = None) -> None:
+    """Load all weights of an encoder outside its ``tower`` from a file of ``export_tower``, in place.
+
+    Raises CheckpointError if the file has none, or if they do not fit the encoder.
+    """
+    file = find_weights(path, sha256, 'export it with dscreid export-tower --encoder')
+    content = load_weights(file).items()
+    weights = {name.removeprefix(ENCODER_PREFIX): value for name, value in content if name.startswith(ENCODER_PREFIX)}
+    if not weights:
+        raise CheckpointError(
+            f'{path}: contains a tower only; export it with --encoder, or set pretrained_prompts=False in the config'
+        )
+    weights |= {f'tower.{name}': value for name, value in encoder.tower.state_dict().items()}
+    if differences := list_differences(encoder, weights):
+        remedy = 'set pretrained_prompts=False to train them from random weights'
+        raise CheckpointError(f'{path}: does not fit the encoder of the config ({in_words(differences)}); {remedy}')
+    encoder.load_state_dict(weights)
 
 
 def _stored_settings(path: str, file: Path, weights: dict[str, Tensor], activation: str | None) -> dict[str, Any]:
@@ -154,7 +175,8 @@ def _visual_tower(path: str, weights: dict[str, Tensor], prefix: str) -> dict[st
     unknown = [name for name in weights if not name.startswith((prefix, *_TEXT_PARTS))]
     if unknown:
         raise CheckpointError(f'{path}: contains weights that belong to no CLIP model ({in_words(unknown)})')
-    tower = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    names = [name for name in weights if name.startswith(prefix) and not name.startswith(ENCODER_PREFIX)]
+    tower = {name.removeprefix(prefix): weights[name] for name in names}
     tower.pop('proj', None)
     if 'class_embedding' not in tower:
         raise CheckpointError(f'{path}: contains no vision transformer of CLIP (class_embedding is missing)')
@@ -195,16 +217,16 @@ def export_tower(
     prefix: str = TOWER_PREFIX,
     half: bool = False,
     note: str | None = None,
+    encoder: bool = False,
 ) -> dict:
     """Write the tower of a checkpoint to a ``.safetensors`` file with open_clip's names, and return its settings.
 
     The config of the tower is read from the checkpoint unless it is given, ``prefix`` is that of the names of its
-    weights, and ``note`` a text to store. ``half`` stores matrices, but not vectors, in half precision. Raises
-    CheckpointError or ConfigError if the tower cannot be read.
+    weights, and ``note`` a text to store. ``half`` stores matrices, but not vectors, in half precision. With
+    ``encoder``, the file also holds the other weights of the encoder that contains the tower. Raises CheckpointError or ConfigError if the tower cannot be read.
     """
-    weights = {
-        name.removeprefix(prefix): value for name, value in load_weights(checkpoint).items() if name.startswith(prefix)
-    }
+    content = load_weights(checkpoint)
+    weights = {name.removeprefix(prefix): value for name, value in content.items() if name.startswith(prefix)}
     if not weights:
         raise CheckpointError(f'{checkpoint}: contains no weights named {prefix}*; give their prefix')
     module = MODELS.build({**(tower or _tower_config(checkpoint)), 'pretrained': None})
@@ -213,6 +235,10 @@ def export_tower(
     metadata = {'format': 'pt', 'kind': TOWER_KIND, 'settings': json.dumps(module.settings)}
     if note:
         metadata['note'] = note
+    if encoder:
+        outer = prefix.removesuffix('tower.')
+        others = {name.removeprefix(outer): value for name, value in content.items() if name.startswith(outer)}
+        weights |= {ENCODER_PREFIX + name: value for name, value in others.items() if not name.startswith('tower.')}
     with replacing(target) as path:
         save_file({name: _as_stored(value, half) for name, value in weights.items()}, path, metadata)
     return module.settings

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from dscreid.errors import ConfigError
 from dscreid.models.backbones.attention_block import attend, run_block
+from dscreid.models.backbones.pretrained import load_pretrained_encoder
 from dscreid.registry import MODELS
 
 
@@ -29,6 +30,8 @@ class SpatioTemporalPrompting(BaseModule):
         num_frames: Number of frames ``T`` of every tracklet.
         start_layer: Block (from 0) before which the prompt tokens are appended.
         num_heads: Number of heads of the attention that computes the dynamic feature.
+        pretrained_prompts: Whether the tower's ``pretrained`` file also holds the prompts and the attention
+            (``export_tower.py --encoder``). If False, they start from random weights, as in VLD.
         with_cp: Recompute the activations of each block in the backward pass, for less memory and identical results.
         compile_blocks: Run the blocks with ``torch.compile``. Compilation takes minutes for each batch size; results
             differ by rounding.
@@ -42,6 +45,7 @@ class SpatioTemporalPrompting(BaseModule):
         num_frames: int = 6,
         start_layer: int = 9,
         num_heads: int = 12,
+        pretrained_prompts: bool = False,
         with_cp: bool = False,
         compile_blocks: bool = False,
     ):
@@ -50,6 +54,7 @@ class SpatioTemporalPrompting(BaseModule):
         self.embed_dim = self.tower.embed_dim
         self.num_frames = num_frames
         self.start_layer = start_layer
+        self.pretrained_prompts = pretrained_prompts
         self.with_cp = with_cp
         self._run_block = torch.compile(run_block) if compile_blocks else run_block
         last = len(self.tower.blocks) - 1
@@ -63,6 +68,13 @@ class SpatioTemporalPrompting(BaseModule):
         # [frame, prompt, D]; N(0, 1) as in VLD
         self.prompt_embedding = nn.Parameter(torch.randn(num_frames, num_frames, self.embed_dim))
         self.attn = nn.MultiheadAttention(self.embed_dim, num_heads, batch_first=True)
+
+    def init_weights(self) -> None:
+        """Load the tower's pretrained weights on the first call, and with ``pretrained_prompts`` those of the rest."""
+        load = self.pretrained_prompts and self.tower.pretrained is not None and not self.tower.is_init
+        super().init_weights()
+        if load:
+            load_pretrained_encoder(self, self.tower.pretrained, self.tower.pretrained_sha256)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Encode normalized frames, float ``(N, T, 3, H, W)``: static and dynamic features, raw float32 ``(N, D)``."""
