@@ -1,13 +1,17 @@
 """Features from one pass against those of a second pass with the new necks."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
 from dscreid.engine.extraction import extract_features, recalibrated_features
+from dscreid.engine.hooks import NeckStatisticsHook
 from dscreid.errors import DatasetError
 from dscreid.models.reid import SourceReID
+from dscreid.structures import TrackletFeatures
 
 
 class NumberBackbone(nn.Module):
@@ -58,3 +62,17 @@ def test_a_single_tracklet_is_refused_in_a_sentence(number_loader):
     single = DataLoader(OneTracklet(loader.dataset[:1]), collate_fn=loader.collate_fn)
     with pytest.raises(DatasetError, match=r"recalibrated on split 'train', which has 1 tracklet; .* at least two"):
         recalibrated_features(model, single)
+
+
+def test_the_hook_gives_a_tested_model_the_statistics_of_the_tracklets(number_loader):
+    model = SourceReID(NumberBackbone(), num_classes=3, data_preprocessor=Preprocessor())
+    hook = NeckStatisticsHook(dataset=dict(type='Any'), pipeline=[dict(type='Load')], batch_size=5)
+    asked = []
+    runner = SimpleNamespace(model=model, build_dataloader=lambda config: asked.append(config) or number_loader())
+    hook.before_test(runner)
+    assert asked[0]['dataset'] == {'type': 'Any', 'pipeline': [{'type': 'Load'}]}
+    assert asked[0]['batch_size'] == 5
+    raw = extract_features(model, number_loader(), lambda *batch: TrackletFeatures(*model.extract_feat(*batch)))
+    for neck, features in ((model.static_neck, raw.static), (model.dynamic_neck, raw.dynamic)):
+        torch.testing.assert_close(neck.running_mean, features.mean(0))
+        torch.testing.assert_close(neck.running_var, features.var(0))

@@ -11,6 +11,7 @@ import torch
 from dscreid.errors import DscreidError
 from dscreid.models.backbones import CLIPVisionTransformer, FrameAverage
 from dscreid.models.reid.base import architecture_of
+from dscreid.registry import MODELS
 from dscreid.utils.checkpoint import load_weights, read_metadata, sha256
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'model_converters' / 'export_tower.py'
@@ -114,3 +115,52 @@ def test_errors(arguments, meta, message, export, model, tmp_path):
 def test_wrong_name(export, checkpoint, tmp_path):
     with pytest.raises(DscreidError, match=r'must be named \*\.safetensors'):
         export([str(checkpoint), str(tmp_path / 'tower.pth')])
+
+
+PROMPTED = {'type': 'SpatioTemporalPrompting', 'num_frames': 2, 'start_layer': 1, 'num_heads': 4, 'tower': TOWER}
+
+
+@pytest.fixture
+def prompted(tmp_path):
+    torch.manual_seed(1)
+    model = MODELS.build(PROMPTED).eval()
+    state_dict = {f'backbone.{name}': value for name, value in model.state_dict().items()}
+    state_dict['static_neck.weight'] = torch.ones(32)
+    torch.save(
+        {'state_dict': state_dict, 'meta': {'architecture': architecture_of(PROMPTED)}}, path := tmp_path / 'stp.pth'
+    )
+    return model, path
+
+
+def load_encoder(path, **settings):
+    tower = {**TOWER, 'pretrained': str(path)}
+    encoder = MODELS.build(PROMPTED | {'tower': tower, 'pretrained_prompts': True} | settings).eval()
+    encoder.init_weights()
+    return encoder
+
+
+def test_an_encoder_is_exported_with_its_prompts_and_attention(export, prompted, tmp_path):
+    model, checkpoint = prompted
+    export([str(checkpoint), str(target := tmp_path / 'encoder.safetensors'), '--encoder'])
+    images = torch.randn(3, 2, 3, 32, 16)
+    with torch.no_grad():
+        for half, expected in zip(load_encoder(target)(images), model(images), strict=True):
+            torch.testing.assert_close(half, expected, rtol=0, atol=0)
+    # the same file is a tower, too
+    torch.testing.assert_close(load(target).state_dict(), model.tower.state_dict(), rtol=0, atol=0)
+    without = load_encoder(target, pretrained_prompts=False)
+    assert not torch.equal(without.prompt_embedding, model.prompt_embedding)
+
+
+def test_a_tower_alone_has_no_prompts(export, prompted, tmp_path):
+    export([str(prompted[1]), str(target := tmp_path / 'tower.safetensors')])
+    with pytest.raises(
+        DscreidError, match='contains a tower only; export it with --encoder, or set pretrained_prompts'
+    ):
+        load_encoder(target)
+
+
+def test_prompts_of_another_number_of_frames_are_refused(export, prompted, tmp_path):
+    export([str(prompted[1]), str(target := tmp_path / 'encoder.safetensors'), '--encoder'])
+    with pytest.raises(DscreidError, match=r'does not fit the encoder .*prompt_embedding.*pretrained_prompts=False'):
+        load_encoder(target, num_frames=3)

@@ -5,7 +5,7 @@ import pytest
 
 import dscreid.visualization
 from dscreid.visualization import PAPER_FOOTNOTE, ReportRun, format_results_table
-from dscreid.visualization.results import results_table_html
+from dscreid.visualization.results import rankings_table_html, results_table_html
 
 
 @pytest.fixture
@@ -99,3 +99,11 @@ def test_a_table_scrolls_in_its_frame_and_its_headers_do_not_break(runs, parse):
     style = Path(dscreid.visualization.__file__).with_name('templates').joinpath('style.css').read_text()
     assert re.search(r'\.scroll \{[^}]*overflow-x: auto', style)
     assert re.search(r'(?m)^th, td \{[^}]*white-space: nowrap', style)
+
+
+def test_rankings_are_columns_in_a_fixed_order(metrics, parse):
+    rankings = {'vld': {'mean/mAP': 0.412}, 'neck_both': {'mean/mAP': 0.4}, 'raw_dynamic': {'rgb2ir/mAP': 0.1}}
+    runs = [ReportRun('CD', metrics(0.3), rankings=rankings), ReportRun('DSC', {}, rankings={'vld': {'mean/mAP': 0.5}})]
+    rows = parse(rankings_table_html([*runs, ReportRun('old', metrics(0.3))])).rows
+    assert rows == [['Run', 'neck_both', 'vld'], ['CD', '40.0', '41.2'], ['DSC', '–', '50.0']]
+    assert rankings_table_html([ReportRun('old', metrics(0.3))]) == ''

@@ -44,7 +44,7 @@ class DataPreset:
 #: To run all tables on a further pair of worlds takes one line.
 _ALL = (
     DataPreset('synthetic-demo', _DEMO_FILES, _DEMO_ROOTS, 'demo'),
-    DataPreset('synthetic-rule', _DEMO_FILES, _DEMO_ROOTS, 'rule'),
+    *(DataPreset(f'synthetic-{world}', _DEMO_FILES, _DEMO_ROOTS, world) for world in ('rule', 'few', 'noisy')),
     # the configs of the real datasets, on worlds of the same size and layout
     DataPreset('synthetic-full', _REAL_FILES, _REAL_ROOTS, 'full'),
     DataPreset('real', _REAL_FILES, _REAL_ROOTS),

@@ -93,9 +93,8 @@ def summarize(
             )
             for row, own in zip(rows, cards, strict=True)
         )
-        notes += _card_notes(cards)
-        notes = (*notes, *_seed_notes(summary_rows))
-        summaries.append(Summary(title.format(direction), summary_rows, notes, reference and reference.name))
+        all_notes = (*notes, *_card_notes(cards), *_seed_notes(summary_rows))
+        summaries.append(Summary(title.format(direction), summary_rows, all_notes, reference and reference.name))
     if len(directions) > 1:
         summaries.append(_both(title.format(BOTH), summaries, found, _reference(place, directions, seeds)))
     return summaries
@@ -137,8 +136,8 @@ def _by_world(cards: Mapping[str, _Cards], ranking: str | None = None) -> dict[W
 def _rankings(cards: Iterable[_Cards]) -> dict[str, float]:
     """Average the mAP of each ranking over all runs, if all have it."""
     runs = [card for own in cards for card in own.values()]
-    found = {name: [measured(card, name) for card in runs] for name in RANKINGS}
-    return {name: statistics.fmean(values) for name, values in found.items() if values and None not in values}
+    found = {name: [value for card in runs if (value := measured(card, name)) is not None] for name in RANKINGS}
+    return {name: statistics.fmean(values) for name, values in found.items() if values and len(values) == len(runs)}
 
 
 def _cards(place: Place, row: Row, direction: str, seeds: Sequence[int] | None) -> _Cards:

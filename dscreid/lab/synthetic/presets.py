@@ -79,6 +79,23 @@ class Rule(Demo):
     )
 
 
+@WORLDS.register_module(name='few')
+class Few(Rule):
+    """Clustering is hard: the rule world with three tracklets per person and modality, about as many as BUPTCampus."""
+
+    hitsz: ClassVar[Values] = Demo.hitsz | {'train_ids': 400, 'tracklets': 3}
+
+
+@WORLDS.register_module(name='noisy')
+class Noisy(Rule):
+    """A tracker's output: the rule world with occlusion, changing light and blur, cut walks and switched persons."""
+
+    hitsz: ClassVar[Values] = Demo.hitsz | {'min_frames': 24, 'max_frames': 24}
+    target: ClassVar[Values] = Rule.target | dict(
+        occluded=0.5, changing_light=0.3, motion_blur=0.2, switched=0.1, cut=0.25
+    )
+
+
 @WORLDS.register_module(name='full')
 class Full(World):
     """As many identities as the published data sets, in frames of the size that the paper's model reads."""

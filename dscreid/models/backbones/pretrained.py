@@ -105,7 +105,7 @@ def load_pretrained_encoder(encoder: nn.Module, path: str, sha256: str | None = 
         raise CheckpointError(
             f'{path}: contains a tower only; export it with --encoder, or set pretrained_prompts=False in the config'
         )
-    weights |= {f'tower.{name}': value for name, value in encoder.tower.state_dict().items()}
+    weights |= {name: value for name, value in encoder.state_dict().items() if name.startswith('tower.')}
     if differences := list_differences(encoder, weights):
         remedy = 'set pretrained_prompts=False to train them from random weights'
         raise CheckpointError(f'{path}: does not fit the encoder of the config ({in_words(differences)}); {remedy}')
@@ -223,7 +223,9 @@ def export_tower(
 
     The config of the tower is read from the checkpoint unless it is given, ``prefix`` is that of the names of its
     weights, and ``note`` a text to store. ``half`` stores matrices, but not vectors, in half precision. With
-    ``encoder``, the file also holds the other weights of the encoder that contains the tower. Raises CheckpointError or ConfigError if the tower cannot be read.
+    ``encoder``, the file also holds the other weights of the encoder that contains the tower.
+
+    Raises CheckpointError or ConfigError if the tower cannot be read.
     """
     content = load_weights(checkpoint)
     weights = {name.removeprefix(prefix): value for name, value in content.items() if name.startswith(prefix)}

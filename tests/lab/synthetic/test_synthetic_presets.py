@@ -44,7 +44,7 @@ def test_source_and_target_of_the_rule_look_alike():
         assert source.seed != target.seed
 
 
-@pytest.mark.parametrize('preset', ['tiny', 'demo', 'demo-short', 'full', 'pretrain', 'rule'])
+@pytest.mark.parametrize('preset', ['tiny', 'demo', 'demo-short', 'full', 'pretrain', 'rule', 'few', 'noisy'])
 def test_hitsz_tracklets_are_long_enough_for_the_loader(preset):
     assert make_spec(preset, 'hitsz').min_frames >= 12
 
