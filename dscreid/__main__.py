@@ -32,6 +32,7 @@ COMMANDS = {
     'convert-vld': 'model_converters/convert_vld.py',
     'export-tower': 'model_converters/export_tower.py',
     'density-study': 'analysis/density_study.py',
+    'target-study': 'analysis/target_study.py',
     'selection-study': 'analysis/selection_study.py',
     'feature-map': 'analysis/feature_map.py',
     'retrieval-picture': 'analysis/retrieval_picture.py',

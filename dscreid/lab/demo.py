@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from dscreid.errors import CheckpointError
 from dscreid.lab.synthetic import WorldSpec, adaptation_worlds, is_complete, render_world
 from dscreid.visualization import ReportRun, load_run, read_scalars
 
-CD_ROW, DSC_ROW = 'CD (source model, no adaptation)', 'DSC'
+CD_ROW, ADABN_ROW, DSC_ROW = 'CD (source model, no adaptation)', 'AdaBN (CD, necks of the target)', 'DSC'
 #: Name of each run in the report.
 _ROWS = {
     'source': 'source model on unseen source people',
     'cd': CD_ROW,
+    'adabn': ADABN_ROW,
     'bclu': 'B+Clu (clustering only)',
     'dsc': DSC_ROW,
     'true_labels': 'true target labels (bound)',
@@ -28,10 +30,15 @@ _ROWS = {
 _CONFIGS = {
     'source': 'source/stp',
     'cd': 'baselines/cd',
+    'adabn': 'baselines/adabn',
     'bclu': 'baselines/bclu',
     'dsc': 'dsc/dsc',
     'true_labels': 'synthetic/true_labels',
 }
+
+
+#: Runs that are only tested.
+UNTRAINED = 'cd', 'adabn'
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,20 @@ SHORT = DemoSize('demo-short', 'demo_short', '', _SHORT_NOTE)
 #: Results that every working demo reaches, so far from the measured values that rounding alone causes no miss.
 #: Rank-1 of the source model on unseen source people, mean of both directions (measured: at least 0.88).
 _SOURCE_RANK1 = 0.6
-#: mAP of DSC minus mAP of CD, mean of both directions (measured: at least 0.026).
+#: mAP of DSC minus the best mAP without adaptation, mean of both directions (measured: at least XX).
 _GAIN = -0.01
 #: Labeled share of the tracklets in the last epoch, per modality (measured: at least 0.9).
 _LABELED = 0.4
 #: Fewest and most clusters per true identity in the last epoch, per modality (measured: 0.7 to 1.4).
 _CLUSTERS = 0.25, 3.0
+
+
+def best_without_adaptation(runs: Sequence[ReportRun]) -> float:
+    """Return the highest mean mAP that needs no training on the target: of CD, also as VLD ranks it, and of AdaBN."""
+    found = {run.name: run for run in runs}
+    without = [found[name] for name in (CD_ROW, ADABN_ROW)]
+    candidates = [run.metrics for run in without] + [found[CD_ROW].rankings.get('vld', {})]
+    return max(metrics['mean/mAP'] for metrics in candidates if 'mean/mAP' in metrics)
 
 
 @dataclass(frozen=True)
@@ -83,7 +98,8 @@ class Demo:
                 print(f'\n=== {role} world ===', flush=True)
                 render_world(root, spec, self.processes, overwrite=True)
         self._train('source')
-        runs = [self._train(run) for run in (('cd', 'bclu', 'dsc', 'true_labels') if self.compare else ('cd', 'dsc'))]
+        bounds = ('bclu', 'dsc', 'true_labels') if self.compare else ('dsc',)
+        runs = [self._train(run) for run in ('cd', 'adabn', *bounds)]
         self.write_report(runs)
         return runs
 
@@ -91,12 +107,14 @@ class Demo:
         """List what falls short of every working demo, one sentence each."""
         metrics = {run.name: run.metrics for run in runs}
         source = self._source_metrics()['mean/Rank-1']
-        gain = metrics[DSC_ROW]['mean/mAP'] - metrics[CD_ROW]['mean/mAP']
+        gain = metrics[DSC_ROW]['mean/mAP'] - best_without_adaptation(runs)
         problems = []
         if source < _SOURCE_RANK1:
             problems.append(f'the source model reaches Rank-1 {source:.3f} on unseen source people')
         if not gain >= _GAIN:  # also true for NaN
-            problems.append(f'DSC changes mAP by {100 * gain:+.1f} points from CD; it should gain')
+            problems.append(
+                f'DSC changes mAP by {100 * gain:+.1f} points from the best result without adaptation; it should gain'
+            )
         identities = self.worlds['target'].train_ids
         fewest, most = (factor * identities for factor in _CLUSTERS)
         labels = {key: values[-1] for key, (_, values) in read_scalars(*self._logs('dsc')).series.items()}
@@ -135,8 +153,9 @@ class Demo:
         if not metrics.is_file():
             run_options = RunOptions(
                 work_dir=folder,
-                resume=run != 'cd',  # which trains nothing and so has nothing to continue
-                overwrite=run == 'cd',
+                # those that train nothing have nothing to continue
+                resume=run not in UNTRAINED,
+                overwrite=run in UNTRAINED,
                 seed=self.seed,
                 source_checkpoint=None if run == 'source' else self._source_checkpoint(),
                 config_options={'data_root': str(self._root(run))},

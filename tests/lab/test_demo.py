@@ -6,7 +6,7 @@ import pytest
 
 from dscreid.apis.config import config_hash, load_config
 from dscreid.errors import ConfigError
-from dscreid.lab.demo import CD_ROW, DSC_ROW, FULL, SHORT, Demo
+from dscreid.lab.demo import ADABN_ROW, CD_ROW, DSC_ROW, FULL, SHORT, Demo, best_without_adaptation
 from dscreid.visualization import ReportRun, load_run
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -42,7 +42,8 @@ def finish(demo, labels, source_rank1=0.95):
 
 
 def rows(cd, dsc):
-    return [ReportRun(CD_ROW, {'mean/mAP': cd}), ReportRun(DSC_ROW, {'mean/mAP': dsc})]
+    values = {CD_ROW: cd, ADABN_ROW: cd - 0.01, DSC_ROW: dsc}
+    return [ReportRun(name, {'mean/mAP': value}) for name, value in values.items()]
 
 
 @pytest.mark.parametrize('dsc', [0.426, 0.438, 0.451, 0.460])
@@ -72,6 +73,18 @@ def test_each_shortfall_is_named(demo, labels, source_rank1, dsc, word):
     assert word in problems[0]
 
 
+def test_the_gain_is_over_the_best_of_all_that_trains_nothing(demo):
+    assert best_without_adaptation(rows(0.40, 0.5)) == 0.40
+    cd, adabn, dsc = rows(0.40, 0.5)
+    better = ReportRun(ADABN_ROW, {'mean/mAP': 0.45})
+    assert best_without_adaptation([cd, better, dsc]) == 0.45
+    as_vld = ReportRun(CD_ROW, cd.metrics, rankings={'vld': {'mean/mAP': 0.52}})
+    assert best_without_adaptation([as_vld, adabn, dsc]) == 0.52
+    finish(demo, HEALTHY)
+    (problem,) = demo.problems([as_vld, adabn, dsc])
+    assert 'DSC changes mAP by -2.0 points from the best result without adaptation' in problem
+
+
 def test_the_full_demo_is_the_documented_one(tmp_path):
     full = Demo(out=tmp_path, configs=CONFIGS, size=FULL)
     assert full.config_path('dsc') == CONFIGS / 'dsc/dsc_demo.py'
@@ -80,10 +93,10 @@ def test_the_full_demo_is_the_documented_one(tmp_path):
     assert (target.train_ids, target.tracklets, target.test_ids, target.test_tracklets) == (150, 12, 80, 6)
 
 
-@pytest.mark.parametrize('name', ['source', 'cd', 'dsc', 'bclu', 'true_labels'])
+@pytest.mark.parametrize('name', ['source', 'cd', 'adabn', 'dsc', 'bclu', 'true_labels'])
 def test_the_short_demo_differs_in_length_only(tmp_path, name):
     full, short = (Demo(out=tmp_path, configs=CONFIGS, size=size).config_path(name) for size in (FULL, SHORT))
-    options = {} if name == 'cd' else {'train_dataloader.sampler.iterations': 80}
+    options = {} if name in ('cd', 'adabn') else {'train_dataloader.sampler.iterations': 80}
     if name == 'source':
         options = {'train_dataloader.sampler.iterations': 25}
     else:

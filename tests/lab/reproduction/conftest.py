@@ -20,7 +20,7 @@ METHODS = {
     'pgm': "_base_ = './bclu_demo.py'\nsource = dict(config='bclu_demo.py')\nmodel = dict(matching=True)\n",
     'without_dslu': "_base_ = './dsc_demo.py'\nmodel = dict(dslu=False)\n",
     'without_dsjl': "_base_ = './dsc_demo.py'\nmodel = dict(dsjl=False)\n",
-    'adabn': "_base_ = './cd_demo.py'\nnecks = True\n",
+    'adabn': "_base_ = './cd_demo.py'\nmodel = dict(necks=True)\n",
     'cd': "_base_ = './dsc_demo.py'\ntrain_cfg = None\n",
 }
 _COMMON = """

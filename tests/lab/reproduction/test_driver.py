@@ -20,7 +20,7 @@ from dscreid.lab.reproduction.jobs import Job
 from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
 from dscreid.utils.machine import usable_cores
 
-TABLE3 = ['cd_demo', 'bclu_demo', 'without_dslu_demo', 'without_dsjl_demo', 'dsc_demo']
+TABLE3 = ['cd_demo', 'adabn_demo', 'bclu_demo', 'without_dslu_demo', 'without_dsjl_demo', 'dsc_demo']
 
 
 def test_a_table_runs_its_stage_first_and_every_row_once(bench):
@@ -45,7 +45,7 @@ def test_every_table_reuses_finished_runs(bench):
     assert statuses == dict.fromkeys(TABLE3, 'finished before')
     bench.run('table4', rows=['neither', 'both'])
     bench.run('table1', rows=['cd', 'b+clu', 'dsc'])
-    assert len(bench.starts()) == 6
+    assert len(bench.starts()) == 7
 
 
 def test_a_sweeps_point_at_the_default_is_the_configs_own_run(bench):

@@ -72,9 +72,7 @@ def test_pieces_hold_the_frames_of_the_whole_walk(tmp_path, layout):
     small = dict(train_ids=1, test_ids=1, auxiliary_ids=0, tracklets=1, test_tracklets=2, cameras=1)
     for name, cut in (('whole', 0.0), ('cut', 1.0)):
         render_world(tmp_path / name, spec_of(layout, cut=cut, **small), 1, progress=False)
-    whole, cut = (
-        sorted(image.tobytes() for image in frames_of(tmp_path / name).values()) for name in ('whole', 'cut')
-    )
+    whole, cut = (sorted(image.tobytes() for image in frames_of(tmp_path / name).values()) for name in ('whole', 'cut'))
     assert whole == cut
 
 
