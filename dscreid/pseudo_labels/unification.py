@@ -9,6 +9,7 @@ from operator import index
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from dscreid.neighbors.knn import Features, as_feature_matrix, clipped, knn, nearest_by_inner_product, normalized_rows
@@ -78,6 +79,42 @@ def unify_labels(
         votes[rows] = torch.where(kept, best, 0).clamp(min=0)
     results = _like(unified, infrared_labels), _like(votes, infrared_labels)
     return results if return_votes else results[0]
+
+
+def pool_votes(labels: np.ndarray, votes: np.ndarray, clusters: np.ndarray, min_share: float = 0.0) -> np.ndarray:
+    """Let the members of each visible cluster agree on one unified label (not in the paper).
+
+    Clusters within a modality are usually purer than single votes across modalities, so a cluster should not be divided
+    by the votes of its members. The label with the most votes of all members wins; ties go to the smallest.
+
+    Args:
+        labels: int64 (Nv,), unified labels of :func:`unify_labels`, -1 = none.
+        votes: int64 (Nv,), the votes of each label, at least 0.
+        clusters: int64 (Nv,), visible clusters, -1 = outlier. Outliers keep their own labels.
+        min_share: Share of the cluster's votes, in [0, 1], that the winner needs; with less, the members get -1.
+
+    Returns int64 (Nv,), -1 = none.
+    """
+    if not len(labels) == len(votes) == len(clusters):
+        raise ValueError(f'{len(labels)} labels, {len(votes)} votes, {len(clusters)} clusters: one each per tracklet')
+    check_pooling(min_share)
+    pooled = labels.copy()
+    members, voters = clusters >= 0, (clusters >= 0) & (labels >= 0)
+    shape = (clusters.max(initial=-1) + 1, labels.max(initial=-1) + 1)
+    sums = csr_array((votes[voters].astype(float), (clusters[voters], labels[voters])), shape=shape)
+    winner = np.full(shape[0], -1, np.int64)
+    if sums.nnz:
+        total, most = sums.sum(axis=1), sums.max(axis=1).toarray().ravel()
+        known = (most > 0) & (most >= min_share * total)
+        winner[known] = sums.argmax(axis=1)[known]
+    pooled[members] = winner[clusters[members]]
+    return pooled
+
+
+def check_pooling(min_share: float = 0.0) -> None:
+    """Check the parameters of :func:`pool_votes`; raises ValueError."""
+    if not 0 <= min_share <= 1:
+        raise ValueError(f'min_share must lie in [0, 1], got {min_share}')
 
 
 def correct_labels(

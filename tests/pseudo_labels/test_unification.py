@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dscreid.pseudo_labels import smooth_labels, vote_across
+from dscreid.pseudo_labels.unification import pool_votes
 from dscreid.utils import chunks
 
 
@@ -125,3 +128,43 @@ def test_bad_input_is_refused(bad):
         vote_across(**{'visible': at(0), 'infrared': at(0, 1), 'infrared_labels': np.array([0, 1]), **bad})
     with pytest.raises(ValueError, match='k must be at least 1'):
         smooth_labels(at(0), np.array([0]), topk=0)
+
+
+def slow_pool(labels, votes, clusters, min_share):
+    result = labels.copy()
+    for cluster in set(clusters[clusters >= 0].tolist()):
+        rows = np.flatnonzero(clusters == cluster)
+        sums = {}
+        for row in rows:
+            if labels[row] >= 0:
+                sums[labels[row]] = sums.get(labels[row], 0) + votes[row]
+        best = max(sums.values(), default=0)
+        winners = [label for label, total in sums.items() if total == best]
+        kept = best > 0 and best >= min_share * sum(sums.values())
+        result[rows] = min(winners) if kept else -1
+    return result
+
+
+@given(
+    st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 4), st.integers(-1, 3)), max_size=30),
+    st.sampled_from([0.0, 0.5, 0.75, 1.0]),
+)
+def test_pooled_votes_are_those_of_loops(rows, min_share):
+    labels, votes, clusters = np.array(rows, np.int64).reshape(-1, 3).T
+    expected = slow_pool(labels, votes, clusters, min_share)
+    np.testing.assert_array_equal(pool_votes(labels, votes, clusters, min_share), expected)
+
+
+def test_a_cluster_is_not_divided_by_its_votes():
+    labels, votes = np.array([5, 5, 7, 7, -1, 2]), np.array([3, 3, 5, 4, 0, 1])
+    clusters = np.array([0, 0, 0, 0, 0, -1])
+    np.testing.assert_array_equal(pool_votes(labels, votes, clusters), [7, 7, 7, 7, 7, 2])
+    np.testing.assert_array_equal(pool_votes(labels, votes, clusters, min_share=0.7), [-1, -1, -1, -1, -1, 2])
+
+
+def test_pooling_needs_one_vote_per_tracklet_and_a_share():
+    one, two = np.zeros(1, np.int64), np.zeros(2, np.int64)
+    with pytest.raises(ValueError, match='1 labels, 2 votes, 2 clusters'):
+        pool_votes(one, two, two)
+    with pytest.raises(ValueError, match=r'min_share must lie in \[0, 1\], got 2'):
+        pool_votes(one, one, one, min_share=2)

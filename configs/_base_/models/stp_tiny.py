@@ -21,6 +21,7 @@ model = dict(
         type='SpatioTemporalPrompting',
         start_layer=2,
         num_heads=4,
+        pretrained_prompts=True,
         tower=dict(
             type='CLIPVisionTransformer',
             patch_size=8,
@@ -29,8 +30,8 @@ model = dict(
             heads=4,
             activation='gelu',
             stem=dict(type='ConvStem', channels=(32, 64)),
-            # trained as described in configs/synthetic/pretrain_tower.py
-            pretrained='{{$DSCREID_SYNTHETIC_TOWER:dscreid://synthetic_tower.safetensors}}',
+            # trained as described in configs/synthetic/pretrain_tower.py and pretrain_tracklets.py
+            pretrained='{{$DSCREID_SYNTHETIC_ENCODER:dscreid://synthetic_encoder.safetensors}}',
         ),
     ),
 )

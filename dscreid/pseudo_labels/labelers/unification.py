@@ -13,8 +13,10 @@ from dscreid.pseudo_labels.descriptors import modality_descriptors
 from dscreid.pseudo_labels.labelers.base import CLUSTERING, Labeler, LabelingContext, build_labeler
 from dscreid.pseudo_labels.unification import (
     check_correction,
+    check_pooling,
     check_unification,
     correct_labels,
+    pool_votes,
     smooth_labels,
     unify_labels,
     vote_across,
@@ -59,6 +61,9 @@ class DSLULabeler(_UnifyingLabeler):
     #: keyword arguments of :func:`correct_labels` (``topk``, ``static_weight``, ``dynamic_weight``, ``outliers_vote``),
     #: or None
     intra: Any = field(default_factory=dict)
+    #: Keyword arguments of :func:`pool_votes` (``min_share``): each visible cluster gets one label. None votes for each
+    #: tracklet by itself, as in the paper.
+    pooled: Mapping[str, Any] | None = None
     #: whether to drop visible tracklets that were outliers in their own modality, as in SDCL
     require_own_cluster: bool = False
     #: Keyword arguments of :func:`votes_needed` (``start``, ``end``, ``epochs``, ``begin``), which then sets the votes
@@ -69,6 +74,9 @@ class DSLULabeler(_UnifyingLabeler):
         super().__post_init__(clustering)
         self.inter = _checked('inter', self.inter, check_unification)
         self.intra = _checked('intra', self.intra, check_correction)
+        self.pooled = _checked('pooled', self.pooled, check_pooling)
+        if self.pooled is not None and self.inter is None:
+            raise ConfigError('DSLULabeler: pooled needs inter, whose votes it sums')
         _check_agreement(self.agreement, self.inter)
         self.needs_context |= self.agreement is not None
 
@@ -80,7 +88,11 @@ class DSLULabeler(_UnifyingLabeler):
         rgb = clusters.rgb
         if self.inter is not None:
             halves = visible.static, visible.dynamic, infrared.static, infrared.dynamic
-            rgb = unify_labels(*halves, clusters.ir, **self._inter_for(context, len(infrared)))
+            rgb, votes = unify_labels(
+                *halves, clusters.ir, **self._inter_for(context, len(infrared)), return_votes=True
+            )
+            if self.pooled is not None:
+                rgb = pool_votes(rgb, votes, clusters.rgb, **self.pooled)
         if self.intra is not None:
             rgb = correct_labels(visible.static, visible.dynamic, rgb, **self.intra)
         if self.require_own_cluster:

@@ -15,6 +15,7 @@ from dscreid.pseudo_labels import (
     settings_for,
     unify_labels,
 )
+from dscreid.pseudo_labels.unification import pool_votes
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 
@@ -236,3 +237,23 @@ def test_dslu_with_nothing_left_is_explained():
     labeler = LABELERS.build({'type': 'DSLULabeler', 'clustering': CLUSTERING, 'inter': {'topk': 3, 'min_votes': 4}})
     with pytest.raises(LabelingError, match=r'no visible tracklet with a label.*min_votes'):
         labeler(rgb, ir)
+
+
+def test_pooled_votes_give_each_visible_cluster_one_label():
+    rgb, ir, *_ = _world(noise=0.6)
+    config = {'type': 'DSLULabeler', 'clustering': CLUSTERING, 'inter': {'topk': 9}, 'intra': None}
+    single, pooled = (LABELERS.build(config | extra)(rgb, ir) for extra in ({}, {'pooled': {'min_share': 0.5}}))
+    clusters = LABELERS.build(CLUSTERING)(rgb, ir)
+    halves = rgb.static, rgb.dynamic, ir.static, ir.dynamic
+    labels, votes = unify_labels(*halves, clusters.ir, topk=9, return_votes=True)
+    np.testing.assert_array_equal(single.rgb, labels)
+    np.testing.assert_array_equal(pooled.rgb, pool_votes(labels, votes, clusters.rgb, 0.5))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [({'pooled': {}, 'inter': None}, 'pooled needs inter'), ({'pooled': {'min_share': -1}}, 'min_share must lie in')],
+)
+def test_pooling_that_cannot_work_is_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        LABELERS.build({'type': 'DSLULabeler', 'clustering': CLUSTERING} | settings)
