@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 export OMP_WAIT_POLICY ?= PASSIVE
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: always install demo demo-full test test-all lint docs linkcheck format clean help
+.PHONY: always install demo demo-full test test-slow test-all lint docs linkcheck format clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -30,7 +30,10 @@ demo-full: $(STAMP)  ## the same on the worlds of docs/synthetic_benchmark.md, m
 test: $(STAMP)  ## the fast tests, on all cores but at most eight
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
-test-all: $(STAMP)  ## all tests, also whole trainings, killed runs, several processes and fuzzing; prints the coverage
+test-slow: $(STAMP)  ## the other tests: whole trainings, killed runs, several processes and fuzzing
+	$(BIN)/python -m pytest $(PARALLEL) -m slow
+
+test-all: $(STAMP)  ## all tests; prints the coverage
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered
 
 lint: $(STAMP)  ## style, format, who imports whom, and types
