@@ -51,7 +51,7 @@ class DemoSize:
     note: str
 
 
-FULL = DemoSize('demo', 'demo', ' --full', 'The full demo: the setting of docs/synthetic_benchmark.md.')
+FULL = DemoSize('rule', 'demo', ' --full', 'The full demo: the setting of docs/synthetic_benchmark.md.')
 _SHORT_NOTE = 'The short demo: smaller worlds and fewer iterations than `make demo-full`, whose figures differ.'
 SHORT = DemoSize('demo-short', 'demo_short', '', _SHORT_NOTE)
 

@@ -104,6 +104,34 @@ _VARIANTS = (
     Row('DSC, one vote suffices (the paper)', 'dsc', {f'{_DSLU}.inter.min_votes': 1}, tag='one_vote'),
     _DSC,
 )  # fmt: skip
+_LOSSES = 'model.neighbor_losses.0', 'model.neighbor_losses.1'
+
+
+def _detail(name: str, tag: str, **settings: Any) -> Row:
+    """Row with settings of both neighbor losses, or, with dots written as two underscores, of other parts."""
+    keys: dict[str, Any] = {}
+    for key, value in settings.items():
+        keys |= {key.replace('__', '.'): value} if '__' in key else {f'{loss}.{key}': value for loss in _LOSSES}
+    return Row(name, 'dsc', keys, tag)
+
+
+_UNIFY = 'default_hooks__cluster__labelers__1'
+_DETAILS = (
+    _DSC,
+    _detail('neighbors: the sample itself is no neighbor', 'no_self', include_self=False),
+    _detail('negatives: without the own cluster', 'no_own', own_cluster_negatives=False),
+    _detail('both', 'no_self_no_own', include_self=False, own_cluster_negatives=False),
+    _detail('neighbor losses: weight 0.1 throughout', 'weight_0.1', weight=0.1),
+    _detail('cluster memory: momentum 0.2', 'momentum_0.2', model__memories__cluster__momentum=0.2),
+    _detail('cluster memory: momentum 0.9', 'momentum_0.9', model__memories__cluster__momentum=0.9),
+    _detail('unification: from the first epoch', 'begin_0', **{f'{_UNIFY}__begin_epoch': 0}),
+    _detail(
+        'unification: K = 5, one vote', 'topk_5', **{f'{_UNIFY}__inter__topk': 5, f'{_UNIFY}__inter__min_votes': 1}
+    ),
+    _detail('unification: votes pooled by cluster', 'pooled', **{f'{_UNIFY}__pooled': {'min_share': 0.0}}),
+    Row('DSC plus', 'dsc_plus'),
+    Row('true labels (bound)', 'true_labels'),
+)
 _STAGES = {
     'B+Clu': 'bclu',
     'B+Clu, second stage': 'bclu_second_stage',
@@ -129,6 +157,7 @@ _ALL = (
         kind='densities',
     ),
     Experiment('variants', 'Other readings and options of the methods (no table of the paper)', _VARIANTS, _BOTH),
+    Experiment('details', 'Details that the paper leaves open (no table of the paper)', _DETAILS, ('bupt2hitsz',)),
     Experiment(
         'stages', 'As much training for all: second stages after B+Clu (no table of the paper)', _rows(_STAGES), _BOTH
     ),
