@@ -57,7 +57,7 @@ class Demo(World):
 
 @WORLDS.register_module(name='rule')
 class Rule(Demo):
-    """For the demo, the paper's situation: clusters within a modality are good, and the way across is a rule that all people share.
+    """For the demo, the paper's situation: good clusters within a modality, and a rule across that all people share.
 
     The target looks like the source in visible light. Its infrared sensor keeps identity, but gives colors other tones.
     """
