@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dscreid.apis.command_line import at_least, make_parser, run_command
@@ -29,6 +30,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_list(commands)
     _add_run(commands)
     _add_show(commands)
+    _add_collect(commands)
     return parser.parse_args(argv)
 
 
@@ -58,15 +60,23 @@ def run(arguments: argparse.Namespace) -> None:
 
 def show_command(arguments: argparse.Namespace) -> None:
     """Print and write a table or figure."""
+    recorded = reproduction.read_results(arguments.results) if arguments.results else {}
     text, files = reproduction.show_experiment(
         arguments.experiment,
-        _place(arguments),
+        replace(_place(arguments), recorded=recorded),
         directions=_directions(arguments),
         seeds=tuple(dict.fromkeys(arguments.seeds)) if arguments.seeds else None,
         rows=arguments.rows or (),
     )
     print(text)
     print('\nwrote ' + ', '.join(str(path) for path in files))
+
+
+def collect_command(arguments: argparse.Namespace) -> None:
+    """Write the results of all finished runs to a file."""
+    file = arguments.results or reproduction.results.FOLDER / f'{arguments.data}.json'
+    count = reproduction.collect_results(_place(arguments), file)
+    print(f'wrote {file} ({count} runs)')
 
 
 def _add_list(commands: argparse._SubParsersAction) -> None:
@@ -107,7 +117,18 @@ def _add_show(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser('show', help='print and write a table or figure of finished runs')
     _add_selection(parser)
     parser.add_argument('--seeds', type=at_least(0), nargs='+', metavar='K', help='default: all that exist')
+    parser.add_argument('--results', type=Path, metavar='FILE', help='also use the runs of a file of collect')
     parser.set_defaults(run=show_command, amp=False)
+
+
+def _add_collect(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser('collect', help='write the results of all finished runs to a file, to keep or share')
+    _add_data(parser)
+    _add_out(parser)
+    parser.add_argument(
+        '--results', type=Path, metavar='FILE', help='file to write, or to add to (default: docs/results/DATA.json)'
+    )
+    parser.set_defaults(run=collect_command, amp=False)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -123,6 +144,10 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         '--direction', choices=(*DIRECTIONS, 'both'), help="adaptation direction (default: the paper's)"
     )
     parser.add_argument('--rows', nargs='+', metavar='ROW', help='names or methods of some rows (default: all)')
+    _add_out(parser)
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, default=Path('work_dirs/reproduce'), help='default: work_dirs/reproduce')
 
 

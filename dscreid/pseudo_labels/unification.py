@@ -81,20 +81,21 @@ def unify_labels(
     return results if return_votes else results[0]
 
 
-def pool_votes(labels: np.ndarray, votes: np.ndarray, clusters: np.ndarray, min_share: float = 0.0) -> np.ndarray:
+def pool_votes(labels: Labels, votes: Labels, clusters: Labels, min_share: float = 0.0) -> np.ndarray:
     """Let the members of each visible cluster agree on one unified label (not in the paper).
 
     Clusters within a modality are usually purer than single votes across modalities, so a cluster should not be divided
     by the votes of its members. The label with the most votes of all members wins; ties go to the smallest.
 
     Args:
-        labels: int64 (Nv,), unified labels of :func:`unify_labels`, -1 = none.
+        labels: int64 (Nv,) on the CPU, unified labels of :func:`unify_labels`, -1 = none.
         votes: int64 (Nv,), the votes of each label, at least 0.
         clusters: int64 (Nv,), visible clusters, -1 = outlier. Outliers keep their own labels.
         min_share: Share of the cluster's votes, in [0, 1], that the winner needs; with less, the members get -1.
 
     Returns int64 (Nv,), -1 = none.
     """
+    labels, votes, clusters = (np.asarray(one) for one in (labels, votes, clusters))
     if not len(labels) == len(votes) == len(clusters):
         raise ValueError(f'{len(labels)} labels, {len(votes)} votes, {len(clusters)} clusters: one each per tracklet')
     check_pooling(min_share)

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'driver': ['ReproductionOptions', 'reproduce'],
         'experiments': ['EXPERIMENTS', 'Experiment', 'Row', 'choose_rows', 'find_experiment'],
         'presets': ['PRESETS', 'DataPreset', 'find_preset'],
+        'results': ['collect_results', 'read_results'],
         'show': ['list_experiments', 'show_experiment'],
     },
 )

@@ -5,6 +5,7 @@ import ctypes
 import fcntl
 import functools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from dscreid.visualization.sources import read_evaluation, read_rankings
 
 _PR_SET_PDEATHSIG = 1
 _TERMINATION_GRACE = 10.0
+#: Regular expression of the logged keys that a run card keeps.
+_CURVES = r'labels/.*|criteria/.*|mean/mAP'
 _environment_of_this_machine = functools.cache(collect_environment)
 
 
@@ -96,6 +99,7 @@ class Execution:
                 environment=dict(_environment_of_this_machine()),
                 metrics=read_evaluation(job.folder / METRICS_FILE)[0],
                 rankings=read_rankings(job.folder / METRICS_FILE),
+                curves=epoch_curves(job.folder),
             )
         if failure:
             raise ConfigError(failure)
@@ -152,6 +156,15 @@ def peak_gpu_memory(folder: Path) -> float | None:
         with contextlib.suppress(CheckpointError):  # the last line of a killed run is not complete
             peaks += list(read_scalars(path).series.get('memory', ((), ()))[1])
     return max(filter(is_finite_number, peaks), default=None)
+
+
+def epoch_curves(folder: Path) -> dict[str, list[tuple[float, float]]]:
+    """Return what a run logged by epoch, as (epoch, value): quality of the labels, label-free criteria and mAP."""
+    with contextlib.suppress(CheckpointError):  # the last line of a killed run is not complete
+        series = read_scalars(*sorted(folder.glob('*/vis_data/scalars.json'))).series
+        chosen = {key: points for key, points in series.items() if re.fullmatch(_CURVES, key)}
+        return {key: list(zip(*(part.tolist() for part in points), strict=True)) for key, points in chosen.items()}
+    return {}
 
 
 def last_words(job: Job) -> str:

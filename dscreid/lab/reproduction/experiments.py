@@ -126,7 +126,9 @@ _DETAILS = (
     _detail('cluster memory: momentum 0.9', 'momentum_0.9', model__memories__cluster__momentum=0.9),
     _detail('unification: from the first epoch', 'begin_0', **{f'{_UNIFY}__begin_epoch': 0}),
     _detail(
-        'unification: K = 5, one vote', 'topk_5', **{f'{_UNIFY}__inter__topk': 5, f'{_UNIFY}__inter__min_votes': 1}
+        'unification: K = 5, one vote',
+        'topk_5_one_vote',
+        **{f'{_UNIFY}__inter__topk': 5, f'{_UNIFY}__inter__min_votes': 1},
     ),
     _detail('unification: votes pooled by cluster', 'pooled', **{f'{_UNIFY}__pooled': {'min_share': 0.0}}),
     Row('DSC plus', 'dsc_plus'),

@@ -153,16 +153,23 @@ def finished_card(folder: Path) -> dict[str, Any] | None:
 def _read_card(folder: Path) -> dict[str, Any] | None:
     try:
         card = json.loads((folder / CARD_FILE).read_text(encoding='utf-8'))
-        valid = (
+    except (OSError, ValueError, RecursionError):
+        return None
+    return card if is_card(card) else None
+
+
+def is_card(card: Any) -> bool:
+    """Check if an object read from JSON is a run card."""
+    try:
+        return (
             _is_identity(card['identity'])
             and all(isinstance(revision, str) for revision in card['revisions'])
             and is_finite_number(card['wall_seconds'])
             and type(card['attempts']) is int
             and all(map(is_number, card.get('metrics', {}).values()))
         )
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return None
-    return card if valid else None
+    except (KeyError, TypeError, AttributeError):
+        return False
 
 
 def _is_identity(value: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction.experiments import Row, find
+from dscreid.lab.reproduction.jobs import finished_card
 from dscreid.lab.synthetic import WorldSpec, adaptation_worlds
 from dscreid.utils.config_difference import config_difference, effective_overrides
 from dscreid.utils.shipped import is_config, shipped_configs, shipped_tools
@@ -78,6 +79,8 @@ class Place:
     configs: Path = field(default_factory=shipped_configs)  # folder of all configs
     trainer: Path = field(default_factory=lambda: shipped_tools() / 'train.py')  # trains and tests a config
     amp: bool = False  # whether to use mixed precision
+    # run cards by the name of the run (DIRECTION/seedK/RUN), for runs that are not in the folder
+    recorded: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     _read: dict[str, 'Config'] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -88,6 +91,18 @@ class Place:
     def group(self, direction: str, seed: int) -> Path:
         """Return the folder of the runs of one direction and seed. A run looks for its source stages beside it."""
         return self.folder / direction / f'seed{seed}'
+
+    def card(self, direction: str, seed: int, run: str) -> Mapping[str, Any] | None:
+        """Return the run card of a finished run. None if there is none."""
+        folder = self.group(direction, seed)
+        return finished_card(folder / run) or self.recorded.get(f'{direction}/{folder.name}/{run}')
+
+    def seeds(self, direction: str) -> list[int]:
+        """List the seeds of all runs of a direction."""
+        names = [path.name for path in (self.folder / direction).glob('seed*')]
+        names += [name.split('/')[1] for name in self.recorded if name.startswith(f'{direction}/')]
+        numbers = {name.removeprefix('seed') for name in names}
+        return sorted(int(number) for number in numbers if number.isdigit())
 
     def world_folders(self, direction: str, seed: int) -> dict[str, Path]:
         """Return the folders of the rendered worlds, by ``'source'`` and ``'target'``. Empty for real data."""

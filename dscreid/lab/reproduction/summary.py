@@ -16,7 +16,6 @@ from dscreid.lab.reproduction.gains import (
     paired_gain,
 )
 from dscreid.lab.reproduction.identity import revisions_in
-from dscreid.lab.reproduction.jobs import finished_card
 from dscreid.lab.reproduction.presets import Place
 from dscreid.structures import RANKINGS
 from dscreid.visualization import PaperResult, paper_table
@@ -143,11 +142,8 @@ def _rankings(cards: Iterable[_Cards]) -> dict[str, float]:
 def _cards(place: Place, row: Row, direction: str, seeds: Sequence[int] | None) -> _Cards:
     if place.find_config(row.method, direction) is None:
         return {}
-    if seeds is None:
-        names = [path.name.removeprefix('seed') for path in (place.folder / direction).glob('seed*')]
-        seeds = sorted(int(name) for name in names if name.isdigit())
     name = place.run_name(row, direction)
-    cards = {seed: finished_card(place.group(direction, seed) / name) for seed in seeds}
+    cards = {seed: place.card(direction, seed, name) for seed in (place.seeds(direction) if seeds is None else seeds)}
     return {seed: card for seed, card in cards.items() if card is not None}
 
 

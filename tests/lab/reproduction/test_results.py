@@ -1,0 +1,66 @@
+"""Results in one file: what it holds, how it grows, and tables from it where nothing was run."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from dscreid.errors import CheckpointError, ConfigError
+from dscreid.lab.reproduction import show_experiment
+from dscreid.lab.reproduction.execution import epoch_curves
+from dscreid.lab.reproduction.results import collect_results, read_results
+
+BOTH = ('bupt2hitsz', 'hitsz2bupt')
+
+
+def test_a_table_from_the_file_is_that_of_the_runs(bench, tmp_path):
+    bench.run('table3', seeds=(1, 2), directions=BOTH)
+    expected, _ = show_experiment('table3', bench.place, BOTH)
+    file = tmp_path / 'new' / 'results.json'
+    assert collect_results(bench.place, file) == 2 * 2 * 7
+    elsewhere = replace(bench.place, out=tmp_path / 'elsewhere', recorded=read_results(file))
+    text, _ = show_experiment('table3', elsewhere, BOTH)
+    assert text == expected
+    assert 'gain mAP' in text
+
+
+def test_a_file_keeps_the_runs_of_another_machine_and_takes_newer_ones(bench, tmp_path):
+    bench.run('table3', rows=['cd'])
+    file = tmp_path / 'results.json'
+    collect_results(bench.place, file)
+    content = json.loads(file.read_text())
+    other = content['runs'][0] | {'run': 'bupt2hitsz/seed9/cd_demo', 'wall_seconds': 9.0}
+    old = content['runs'][0] | {'wall_seconds': 1e6}
+    file.write_text(json.dumps(content | {'runs': [old, other, *content['runs'][1:]]}))
+    assert collect_results(bench.place, file) == len(content['runs']) + 1
+    cards = read_results(file)
+    assert cards[other['run']]['wall_seconds'] == 9.0
+    assert cards[old['run']] == content['runs'][0]
+    assert list(cards) == sorted(cards)
+
+
+def test_nothing_to_collect_and_files_of_other_kinds_are_one_sentence(bench, tmp_path):
+    with pytest.raises(ConfigError, match=r'no run has finished in .*; start some with'):
+        collect_results(bench.place, tmp_path / 'results.json')
+    for text in ('{"runs": [{}]}', '{}', '{"runs": [{"run": 3}]}'):
+        (tmp_path / 'other.json').write_text(text)
+        with pytest.raises(CheckpointError, match='does not hold run cards; name a file'):
+            read_results(tmp_path / 'other.json')
+
+
+def test_curves_are_kept_by_epoch(tmp_path):
+    lines = [
+        {'loss': 1.0, 'step': 5, 'iter': 5, 'epoch': 1},
+        {'labels/rgb_ari': 0.5, 'step': 1},
+        {'labels/rgb_ari': 0.75, 'criteria/silhouette': 0.1, 'step': 2},
+        {'mean/mAP': 0.3, 'rgb2ir/mAP': 0.2, 'step': 2},
+    ]
+    file = tmp_path / 'stamp' / 'vis_data' / 'scalars.json'
+    assert epoch_curves(tmp_path) == {}
+    file.parent.mkdir(parents=True)
+    file.write_text('\n'.join(map(json.dumps, lines)))
+    assert epoch_curves(tmp_path) == {
+        'labels/rgb_ari': [(1.0, 0.5), (2.0, 0.75)], 'criteria/silhouette': [(2.0, 0.1)], 'mean/mAP': [(2.0, 0.3)],
+    }  # fmt: skip
+    file.write_text('{')
+    assert epoch_curves(tmp_path) == {}
