@@ -41,7 +41,7 @@ def test_list_names_every_table_and_figure(tool, capsys, data):
     (['run', 'tabel3'], "did you mean 'table3'? (known are table1, table2"),
     (['show', 'table9'], 'known are table1'),
     (['run', 'table3', '--data', 'reel'], "did you mean 'real'?"),
-    (['list', '--data', 'demo'], 'known are synthetic-demo, synthetic-rule, synthetic-few, synthetic-noisy, synthetic-full, real'),
+    (['list', '--data', 'demo'], 'known are synthetic-demo, synthetic-rule, synthetic-few, synthetic-noisy'),
     (['run', 'table1', '--rows', 'pmg'], "did you mean 'pgm'?"),
     (['run', 'table1', '--slurm', 'gpu', 'gres'], "'gres' is not KEY=VALUE"),
 ])  # fmt: skip
