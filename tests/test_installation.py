@@ -125,7 +125,7 @@ def test_the_wheel_holds_configs_tools_and_the_tower(wheel):
     configs = {path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / 'configs').rglob('*.py')}
     assert {f'dscreid/.mim/{name}' for name in configs} <= names
     assert {f'dscreid/.mim/{name}' for name in ('model-index.yml', 'configs/dsc/metafile.yml')} <= names
-    assert {'dscreid/.mim/tools/train.py', 'dscreid/weights/synthetic_tower.safetensors'} <= names
+    assert {'dscreid/.mim/tools/train.py', 'dscreid/weights/synthetic_encoder.safetensors'} <= names
     assert not [name for name in names if 'benchmarks' in name or 'tests' in name or '__pycache__' in name]
     assert not (REPOSITORY / 'dscreid' / '.mim').exists()
 

@@ -14,7 +14,7 @@
 #       --out data/synthetic/pretrain_everyday2
 #   python tools/train.py configs/synthetic/pretrain_everyday2.py
 #   python tools/model_converters/export_tower.py work_dirs/pretrain_everyday2/epoch_6.pth \
-#       dscreid/weights/synthetic_tower.safetensors
+#       weights/synthetic_tower.safetensors
 _base_ = ['../_base_/default_runtime.py']
 
 source = dict(config='pretrain_warmup.py', checkpoint=None)

@@ -58,9 +58,9 @@ def test_bases_and_source_of_a_short_name_are_found():
 
 
 def test_the_tower_of_the_demo_is_found_from_any_folder(monkeypatch):
-    monkeypatch.delenv('DSCREID_SYNTHETIC_TOWER', raising=False)
+    monkeypatch.delenv('DSCREID_SYNTHETIC_ENCODER', raising=False)
     name = load_config('source/stp_demo').model.backbone.tower.pretrained
-    assert name == 'dscreid://synthetic_tower.safetensors'
+    assert name == 'dscreid://synthetic_encoder.safetensors'
     assert sha256(locate_weights(name)) == TOWER_SHA256
     assert len(load_weights(locate_weights(name))) > 50
 
