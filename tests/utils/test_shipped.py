@@ -12,7 +12,7 @@ from dscreid.models.backbones import CLIPVisionTransformer
 from dscreid.utils.checkpoint import load_weights, sha256
 from dscreid.utils.shipped import DIRECTION, chosen_direction, locate_weights, shipped_folder, split_direction
 
-TOWER_SHA256 = '65dbcce827a2738753aa547bee697ad16128a35fbe3c773e58020f34355ecbde'
+ENCODER_SHA256 = '8d05a49d82858fada7be371a2c3e387ac1419639b5357d3d5b2ca97366b07415'
 
 
 @pytest.fixture(autouse=True)
@@ -57,11 +57,11 @@ def test_bases_and_source_of_a_short_name_are_found():
     assert Path(config.source.config) == shipped_configs() / 'source' / 'stp_bupt.py'
 
 
-def test_the_tower_of_the_demo_is_found_from_any_folder(monkeypatch):
+def test_the_encoder_of_the_demo_is_found_from_any_folder(monkeypatch):
     monkeypatch.delenv('DSCREID_SYNTHETIC_ENCODER', raising=False)
     name = load_config('source/stp_demo').model.backbone.tower.pretrained
     assert name == 'dscreid://synthetic_encoder.safetensors'
-    assert sha256(locate_weights(name)) == TOWER_SHA256
+    assert sha256(locate_weights(name)) == ENCODER_SHA256
     assert len(load_weights(locate_weights(name))) > 50
 
 
