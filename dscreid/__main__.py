@@ -34,6 +34,7 @@ COMMANDS = {
     'density-study': 'analysis/density_study.py',
     'target-study': 'analysis/target_study.py',
     'selection-study': 'analysis/selection_study.py',
+    'verdict-study': 'analysis/verdict_study.py',
     'feature-map': 'analysis/feature_map.py',
     'retrieval-picture': 'analysis/retrieval_picture.py',
     'prompt-attention': 'analysis/prompt_attention.py',
