@@ -52,10 +52,10 @@ def judge(before: str | Path, after: str | Path, clustering: Labeler | None = No
         if MEASURE not in metrics:
             raise ConfigError(f'{folder}: has no {MEASURE} ({reason or "not measured"}); name a run that was tested')
         values.append(metrics[MEASURE])
-    tables = [load_features(Path(folder) / FEATURES_FILE) for folder in (before, after)]
+    first, second = (load_features(Path(folder) / FEATURES_FILE) for folder in (before, after))
     clustering = clustering or ClusterLabeler(k1='auto', k2='auto', eps='auto', min_samples='auto')
     try:
-        comparison = compare(*tables, clustering, np.zeros((0, 2), np.int64))
+        comparison = compare(first, second, clustering, np.zeros((0, 2), np.int64))
     except ValueError as error:
         raise ConfigError(f'{after} and {before}: {error}') from error
     return Judged(str(after), comparison.verdict, values[1] - values[0])

@@ -81,6 +81,8 @@ def summarize(
     summaries = []
     for direction, cards in found.items():
         papers, notes = _paper_rows(experiment, direction)
+        if place.preset.ranking:
+            notes = [*notes, f'All rows are ranked by `{place.preset.ranking}`, chosen for the source model.']
         reference = _reference(place, [direction], seeds)
         summary_rows = tuple(
             SummaryRow(

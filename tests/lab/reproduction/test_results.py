@@ -64,3 +64,18 @@ def test_curves_are_kept_by_epoch(tmp_path):
     }  # fmt: skip
     file.write_text('{')
     assert epoch_curves(tmp_path) == {}
+
+
+def test_the_data_may_say_what_all_rows_are_ranked_by(bench):
+    bench.run('table3', rows=['cd', 'dsc'])
+    card = bench.card('dsc_demo')
+    better = {key: value + 0.125 for key, value in card['metrics'].items()}
+    file = bench.folder_of('dsc_demo') / 'run_card.json'
+    file.write_text(json.dumps(card | {'rankings': {'neck_static': better}}))
+    place = replace(bench.place, preset=replace(bench.place.preset, ranking='neck_static'))
+    assert place.card('bupt2hitsz', 1, 'dsc_demo')['metrics'] == better
+    assert place.card('bupt2hitsz', 1, 'cd_demo')['metrics'] == bench.card('cd_demo')['metrics']
+    own = replace(bench.place, preset=replace(bench.place.preset, ranking=None))
+    assert own.card('bupt2hitsz', 1, 'dsc_demo')['metrics'] == card['metrics']
+    assert 'ranked by `neck_static`' in show_experiment('table3', place, ('bupt2hitsz',))[0]
+    assert 'All rows are ranked' not in show_experiment('table3', own, ('bupt2hitsz',))[0]
