@@ -101,6 +101,14 @@ class Card(NamedTuple):
     captions: Sequence[str] = ()
 
 
+class Whisker(NamedTuple):
+    """A value with an interval, or None for none, and what it belongs to."""
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None = None
+
+
 def format_number(value: float) -> str:
     """Format a tick or table value with at most four significant digits; counts below 10 million stay whole."""
     text = f'{value:,.0f}' if 1000 <= abs(value) < 1e7 else f'{value:.4g}'
@@ -147,6 +155,27 @@ def line_chart(
         low = 0.0
     axes.set_ylim(max(low, bounds[0]), min(high, bounds[1]))
     _style_axes(axes, x_label, y_ticks, whole=all(np.all(np.mod(line.x, 1) == 0) for line in series))
+    return figure_uri(figure)
+
+
+@styled()
+def whisker_chart(whiskers: Sequence[Whisker], *, x_label: str) -> str:
+    """Draw values with their intervals, one below the other, and a line at zero, as the data URI of an SVG picture."""
+    figure = Figure(figsize=(6, 0.9 + 0.32 * len(whiskers)))
+    axes = figure.subplots()
+    axes.axvline(0, color=MUTED, linewidth=1.5, linestyle=(0, (2, 2)))
+    for place, one in enumerate(reversed(whiskers)):
+        if one.interval is not None:
+            axes.plot(one.interval, (place, place), color=COLORS[0], linewidth=2)
+        axes.plot(one.value, place, marker='o', color=COLORS[0], markersize=7)
+    axes.set_yticks(range(len(whiskers)), [one.name for one in reversed(whiskers)])
+    axes.set_ylim(-0.6, len(whiskers) - 0.4)
+    axes.spines[['left', 'right', 'top']].set_visible(False)
+    axes.tick_params(length=0, pad=6, labelsize=11)
+    axes.set_xlabel(x_label, fontsize=12)
+    axes.grid(True, axis='x')
+    axes.set_axisbelow(True)
+    figure.tight_layout()
     return figure_uri(figure)
 
 

@@ -13,6 +13,7 @@ from dscreid.errors import ConfigError
 from dscreid.evaluation import load_features
 from dscreid.lab.reproduction.experiments import EXPERIMENTS, Experiment, Row, choose_rows, find_experiment
 from dscreid.lab.reproduction.jobs import finished_card
+from dscreid.lab.reproduction.pages import table_page
 from dscreid.lab.reproduction.presets import Place, environment
 from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, summarize
 from dscreid.structures import RANKINGS
@@ -66,7 +67,9 @@ def show_experiment(
         file = f'{name}_{"both" if direction == BOTH else direction}.html'
         if summary.seeds and experiment.kind == 'curves':
             files[file] = page_html(summary.title, '', [('mAP', curves_html(summary))])
-        elif summary.seeds and experiment.kind != 'table' and direction != BOTH:
+        elif summary.seeds and experiment.kind == 'table':
+            files[file] = table_page(summary, COLUMNS)
+        elif summary.seeds and direction != BOTH:
             # only one seed: other seeds have other people, which says nothing about the methods
             seed = next(seed for seed in seeds or sorted(summary.seeds) if seed in summary.seeds)
             files[file] = _figure_page(place, experiment, chosen, direction, seed)

@@ -48,6 +48,8 @@ class SummaryRow(NamedTuple):
     gain: Gain | None = None  #: over the table's reference, if there is one
     #: ranking (see ``RANKINGS``) → mean mAP over the seeds
     rankings: Mapping[str, float] = {}
+    #: logged key → epoch → mean over the runs that logged it in this epoch
+    curves: Mapping[str, Mapping[float, float]] = {}
 
     def figure(self, key: str) -> Figure | None:
         """Aggregate a metric over the seeds. None if no seed has it."""
@@ -91,6 +93,7 @@ def summarize(
                 papers.get(row.name),
                 _gain({direction: own}, reference),
                 _rankings([own]),
+                _curves([own]),
             )
             for row, own in zip(rows, cards, strict=True)
         )
@@ -109,7 +112,9 @@ def _both(
     for number, row in enumerate(summaries[0].rows):
         own = {direction: cards[number] for direction, cards in found.items()}
         means = _means([summary.rows[number].values for summary in summaries])
-        rows.append(SummaryRow(row.row, means, None, _gain(own, reference), _rankings(own.values())))
+        rows.append(
+            SummaryRow(row.row, means, None, _gain(own, reference), _rankings(own.values()), _curves(own.values()))
+        )
     notes = [note for summary in summaries for note in summary.notes if note not in _seed_notes(summary.rows)]
     return Summary(title, tuple(rows), tuple(dict.fromkeys([*notes, *_seed_notes(rows)])), reference and reference.name)
 
@@ -139,6 +144,15 @@ def _rankings(cards: Iterable[_Cards]) -> dict[str, float]:
     runs = [card for own in cards for card in own.values()]
     found = {name: [value for card in runs if (value := measured(card, name)) is not None] for name in RANKINGS}
     return {name: statistics.fmean(values) for name, values in found.items() if values and len(values) == len(runs)}
+
+
+def _curves(cards: Iterable[_Cards]) -> dict[str, dict[float, float]]:
+    points: dict[str, dict[float, list[float]]] = {}
+    for card in (card for own in cards for card in own.values()):
+        for key, values in card.get('curves', {}).items():
+            for epoch, value in values:
+                points.setdefault(key, {}).setdefault(epoch, []).append(value)
+    return {key: {at: statistics.fmean(own[at]) for at in sorted(own)} for key, own in points.items()}
 
 
 def _cards(place: Place, row: Row, direction: str, seeds: Sequence[int] | None) -> _Cards:

@@ -79,3 +79,18 @@ def test_the_data_may_say_what_all_rows_are_ranked_by(bench):
     assert own.card('bupt2hitsz', 1, 'dsc_demo')['metrics'] == card['metrics']
     assert 'ranked by `neck_static`' in show_experiment('table3', place, ('bupt2hitsz',))[0]
     assert 'All rows are ranked' not in show_experiment('table3', own, ('bupt2hitsz',))[0]
+
+
+def test_a_table_is_also_a_page_with_gains_and_curves(bench, tmp_path):
+    bench.run('table3', rows=['cd', 'dsc'], seeds=(1, 2))
+    for seed in (1, 2):
+        file = bench.folder_of('dsc_demo', seed=seed) / 'run_card.json'
+        card = json.loads(file.read_text())
+        card['curves'] = {'labels/rgb_ari': [(1, 0.5), (2, 0.25 * seed)], 'criteria/silhouette': [(1, 0.1)]}
+        file.write_text(json.dumps(card))
+    _, files = show_experiment('table3', bench.place, ('bupt2hitsz',))
+    (page,) = [path.read_text() for path in files if path.suffix == '.html']
+    assert 'Gains: baseline +0.0; + clustering + DSJL + DSLU ' in page
+    assert 'Adjusted Rand index by epoch: visible from 0.5 to 0.375' in page
+    assert 'silhouette' not in page
+    assert 'in the mean of 2 worlds' in page

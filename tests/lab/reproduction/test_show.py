@@ -85,7 +85,8 @@ def test_a_table_of_both_directions_has_their_mean(bench):
     assert 'The paper has this table only for hitsz2bupt' in forward
     assert '| 25.2 | 26.8 |' in backward
     assert 'Warning' not in text
-    assert [path.name for path in files] == ['table3.md']
+    pages = [f'table3_{name}.html' for name in ('bupt2hitsz', 'hitsz2bupt', 'both')]
+    assert [path.name for path in files] == ['table3.md', *pages]
     assert files[0].read_text() == text
     assert files[0].parent == bench.place.out / 'synthetic-demo' / 'tables'
 

@@ -1,0 +1,59 @@
+"""Pages of tables: gains with their intervals, and the quality of labels and weights by epoch."""
+
+import numpy as np
+
+from dscreid.lab.reproduction.gains import Gain
+from dscreid.lab.reproduction.summary import Summary, SummaryRow
+from dscreid.visualization.curves import Scalars, curve_cards
+from dscreid.visualization.figures import Card, Whisker, whisker_chart
+from dscreid.visualization.page import TableRow, page_html, paragraphs_html, part
+from dscreid.visualization.results import ReportRun, rankings_table_html
+
+#: Logged keys that are drawn.
+_DRAWN = ('labels/rgb_ari', 'labels/ir_ari', 'labels/cross_modal_accuracy', 'mean/mAP')
+
+
+def table_page(summary: Summary, columns: dict[str, str]) -> str:
+    """Render a summary as a page: the table, gains, curves by epoch and rankings. ``columns`` maps metrics to heads."""
+    rows = [
+        TableRow(row.row.name, [str(row.figure(key) or '–') for key in columns] + [str(row.gain or '–')])
+        for row in summary.rows
+    ]
+    table = part('table', label='Results', corner='Row', columns=[*columns.values(), 'gain in mAP'], rows=rows)
+    runs = [
+        ReportRun(row.row.name, {}, rankings={name: {'mean/mAP': value} for name, value in row.rankings.items()})
+        for row in summary.rows
+    ]
+    curves = {row.row.name: _scalars(row) for row in summary.rows if row.curves}
+    sections = [
+        ('Results', table + paragraphs_html(summary.notes)),
+        ('Gains', gains_html(summary)),
+        ('By epoch', part('curves', stages={'': curve_cards(curves)}) if curves else ''),
+        ('Which feature ranks', rankings_table_html(runs)),
+    ]
+    return page_html(summary.title, '', sections)
+
+
+def gains_html(summary: Summary) -> str:
+    """Draw the gains of all rows over the reference with their intervals; '' without any."""
+    known = [(row.row.name, row.gain) for row in summary.rows if row.gain is not None]
+    gains = [Whisker(name, 100 * gain.mean, _percent(gain)) for name, gain in known]
+    if not gains:
+        return ''
+    worlds = max(gain.worlds for _, gain in known)
+    caption = (
+        f'Points of mean mAP over “{summary.reference}”, the best result without adaptation, in the mean of '
+        f'{worlds} worlds, with the 95 % interval of the paired differences. One world has no interval.'
+    )
+    chart = whisker_chart(gains, x_label='gain in mAP')
+    told = '; '.join(f'{gain.name} {gain.value:+.1f}' for gain in gains)
+    return part('cards', cards=[Card('Gain over no adaptation', chart, f'Gains: {told}', captions=[caption])])
+
+
+def _percent(gain: Gain) -> tuple[float, float] | None:
+    return None if gain.interval is None else (100 * gain.interval[0], 100 * gain.interval[1])
+
+
+def _scalars(row: SummaryRow) -> Scalars:
+    chosen = {key: row.curves[key] for key in _DRAWN if key in row.curves}
+    return Scalars({key: (np.array(list(own)), np.array(list(own.values()))) for key, own in chosen.items()})
