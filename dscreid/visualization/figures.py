@@ -175,7 +175,6 @@ def whisker_chart(whiskers: Sequence[Whisker], *, x_label: str) -> str:
     axes.set_xlabel(x_label, fontsize=12)
     axes.grid(True, axis='x')
     axes.set_axisbelow(True)
-    figure.tight_layout()
     return figure_uri(figure)
 
 
