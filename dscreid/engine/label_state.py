@@ -58,6 +58,7 @@ def labels_state(labels: PseudoLabels) -> dict[str, Any]:
         'soft': labels.soft and _soft_state(labels.soft),
         'groups': labels.groups and _tensors(labels.groups),
         'center_modality': labels.center_modality and labels.center_modality.value,
+        'center_labels': labels.center_labels and _tensors(labels.center_labels),
     }
 
 
@@ -72,6 +73,7 @@ def labels_from_state(state: Mapping[str, Any]) -> PseudoLabels:
         soft=soft,
         groups=state['groups'] and _arrays(state['groups']),
         center_modality=state['center_modality'] and Modality(state['center_modality']),
+        center_labels=state['center_labels'] and _arrays(state['center_labels']),
     )
 
 
