@@ -1,4 +1,5 @@
-# B+Clu with the cross-modality labels of HIL (arXiv:2509.11587). The rest of HIL is not implemented.
+# B+Clu with the cross-modality labels of HIL (Shi et al., arXiv:2509.11587) for visible tracklets. The rest of HIL is
+# not implemented.
 _base_ = './bclu.py'
 
 # A single run from the source model. First each modality is clustered separately, as long as in DSC.

@@ -191,9 +191,8 @@ def trial_labels(rows: Mapping[Modality, np.ndarray], model: AdaptiveReID, size:
     common = min(values.max() for values in labels.values())
     rgb, ir = (np.where(labels[m] <= common, labels[m], -1) for m in Modality)
     cross = CrossLabels(rgb=rgb, ir=ir) if model.cross_loss or model.hybrid_loss else None
-    infrared = np.arange(labels[Modality.IR].max() + 1)
-    matches = np.stack([infrared.clip(max=common), infrared], axis=1) if model.hybrid_loss else None
-    return PseudoLabels(labels[Modality.RGB], labels[Modality.IR], shared=False, cross=cross, matches=matches)
+    partners = np.arange(labels[Modality.IR].max() + 1).clip(max=common) if model.hybrid_loss else None
+    return PseudoLabels(labels[Modality.RGB], labels[Modality.IR], shared=False, cross=cross, partners=partners)
 
 
 def _labels(

@@ -104,8 +104,7 @@ def match_clusters_by_transport(
         tolerance: See :func:`sinkhorn`. The released code compares the plan's marginals instead.
         max_steps: Maximum number of steps, at least 1.
 
-    Returns ``rgb_to_ir`` int64 (Cv,), ``ir_to_rgb`` int64 (Ct,), and whether the iteration converged. Ties go to the
-    smaller cluster.
+    Returns ``rgb_to_ir`` int64 (Cv,), ``ir_to_rgb`` int64 (Ct,), and whether the iteration converged.
     """
     cost = _center_costs(visible_centers, infrared_centers)
     rows, columns = (cost.new_full((size,), 1 / size) for size in cost.shape)

@@ -13,7 +13,7 @@ from dscreid.utils.chunks import row_chunks
 def cluster_prototypes(
     features: Features, labels: np.ndarray, samples: int | float = 20, threshold: float = 0.5
 ) -> tuple[Tensor, float]:
-    """Average the most typical members of each cluster (RPNR, ACM MM 2024).
+    """Average the most typical members of each cluster (RPNR; Yin et al., ACM MM 2024).
 
     A member is the more typical, the more members of its cluster have a cosine similarity above the threshold:
     ``rho_j = sum_l sign(cos_jl - threshold)`` over all members, itself among them. Ties, which the released code leaves

@@ -77,7 +77,8 @@ class PseudoLabels(_Labels):
         ir: int64 (Nt,), clusters of the infrared tracklets, -1 = outlier.
         shared: Whether equal numbers in both modalities denote the same cluster.
         cross: Clusters of the other modality, for methods that match two numberings.
-        matches: int64 (P, 2), pairs (visible, infrared) of clusters whose centers the memories aggregate or average.
+        matches: int64 (P, 2), pairs (visible, infrared) of clusters whose centers the memories aggregate.
+        partners: int64 (C,), the visible cluster with whose center a hybrid memory averages that of each infrared one.
         soft: Distributions over the clusters of the same modality, by modality; None without.
         groups: By modality int64 (C,), the group of each cluster, which is only contrasted within it; None for all.
         center_modality: Modality whose members form the centers of shared clusters; None for both.
@@ -89,6 +90,7 @@ class PseudoLabels(_Labels):
     shared: bool
     cross: CrossLabels | None = None
     matches: np.ndarray | None = None
+    partners: np.ndarray | None = None
     soft: Mapping[Modality, SoftTargets] | None = None
     groups: Mapping[Modality, np.ndarray] | None = None
     center_modality: Modality | None = None
@@ -122,8 +124,8 @@ class PseudoLabels(_Labels):
             ValueError: If a part refers to a cluster without members, does not cover all tracklets or clusters, or is
                 combined with labels that it excludes.
         """
-        if self.shared and not (self.cross is None and self.matches is None):
-            raise ValueError('cross labels and matches relate two numberings, but the labels are shared')
+        if self.shared and not (self.cross is self.matches is self.partners is None):
+            raise ValueError('cross labels, matches and partners relate two numberings, but the labels are shared')
         if self.soft is not None and self.groups is not None:
             raise ValueError('labels cannot have both soft targets and groups')
         own = {m: self.centers_of(m) for m in Modality}
@@ -150,6 +152,7 @@ class PseudoLabels(_Labels):
             center_labels=centers,
             cross=self.cross and self._numbered_cross({m: known[m.other] for m in Modality}),
             matches=None if self.matches is None else _numbered_matches(self.matches, known),
+            partners=None if self.partners is None else _numbered_partners(self.partners, known),
             soft=self._numbered_soft(self.soft, known),
             groups=self.groups and {m: _numbered_groups(self.groups[m], known[m], m.value) for m in Modality},
         )
@@ -212,6 +215,13 @@ def _numbered_matches(matches: np.ndarray, known: Mapping[Modality, np.ndarray])
         raise ValueError('matches must be pairs of clusters (P, 2), none of them -1')
     sides = [_positions(matches[:, i], known[m], f'matches of {m.value}') for i, m in enumerate(Modality)]
     return np.stack(sides, axis=1)
+
+
+def _numbered_partners(partners: np.ndarray, known: Mapping[Modality, np.ndarray]) -> np.ndarray:
+    infrared = known[Modality.IR]
+    if len(partners) <= infrared[-1] or (partners[infrared] < 0).any():
+        raise ValueError(f'every infrared cluster up to {infrared[-1]} needs a visible partner, got {partners}')
+    return _positions(partners[infrared], known[Modality.RGB], 'partners')
 
 
 def outliers_alone(labels: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ def mean_hard_contrastive_loss(
     temperature: float = 0.05,
     margin: float = 0.2,
 ) -> Tensor:
-    """Compute the memory loss of RPNR (ACM MM 2024): ``(L_hard + relu(L_mean - margin)) / 2``.
+    """Compute the memory loss of RPNR (Yin et al., ACM MM 2024): ``(L_hard + relu(L_mean - margin)) / 2``.
 
     ``L_hard`` and ``L_mean`` are :func:`cluster_contrastive_loss` against the two memories, (C, D) each, with the same
     features, float (B, D), labels, int64 (B,), -1 = outlier, and ``temperature``. Below ``margin``, which is not

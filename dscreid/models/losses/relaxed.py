@@ -15,7 +15,7 @@ _PUBLISHED_DIMENSION = 2048
 
 
 def relaxed_contrastive_loss(features: Tensor, scale: float = 1.0) -> Tensor:
-    """Compute the term "RC" of RPNR (ACM MM 2024) within a batch.
+    """Compute the term "RC" of RPNR (Yin et al., ACM MM 2024) within a batch.
 
     With Euclidean distances ``d``, ``s_ij = d_ij / mean_j d_ij`` and the weights ``w_ij = exp(-(d_ij / scale)^2)``,
     which have no gradient, the loss is the mean over ``i != j`` of ``w_ij s_ij^2 + (1 - w_ij) relu(1 - s_ij)^2``: close

@@ -49,16 +49,11 @@ def aggregate_centers(
         return new_visible, moved(infrared, sides[1], visible[sides[0]]) if both_ways else infrared
 
 
-def hybrid_centers(visible: Tensor, infrared: Tensor, matches: Tensor, normalize: bool = True) -> Tensor:
-    """Average the center of each infrared cluster, (C_t, D), with that of its visible partner, of (C_v, D) (RPNR).
+def hybrid_centers(visible: Tensor, infrared: Tensor, partners: Tensor, normalize: bool = True) -> Tensor:
+    """Average the center of each infrared cluster with that of its visible partner (RPNR; Yin et al., ACM MM 2024).
 
-    ``matches``, int64 (C_t, 2), are pairs (visible, infrared) with every infrared cluster once. A visible cluster may
-    be the partner of many. ``normalize`` L2-normalizes the averages.
-
-    Returns float (C_t, D), in the order of the infrared clusters; raises ValueError for other matches.
+    Centers are (C_v, D) and (C_t, D), ``partners`` int64 (C_t,); a visible cluster may be the partner of many.
+    ``normalize`` L2-normalizes the averages, (C_t, D).
     """
-    partners, own = matches.unbind(dim=1)
-    if not torch.equal(own.sort().values, torch.arange(len(infrared), device=own.device)):
-        raise ValueError(f'a hybrid memory needs one match for each of {len(infrared)} infrared clusters, got {own}')
-    averages = (visible[partners[own.argsort()]] + infrared) / 2
+    averages = (visible[partners] + infrared) / 2
     return F.normalize(averages, dim=1) if normalize else averages

@@ -56,8 +56,7 @@ class TargetMemories(nn.Module):
     instance: dict[str, Any] | None = None  #: keyword arguments of ``InstanceMemory``
     aggregation: Any = None  #: keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``
     cross_update: bool = False  #: whether features also update the cross loss's memory, as in PGM's released code
-    #: whether ``matches`` of the labels do not aggregate centers, but form a memory of their averages (RPNR)
-    hybrid: bool = False
+    hybrid: bool = False  #: whether labels with ``partners`` also form a memory of averages of two centers (RPNR)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -102,14 +101,15 @@ class TargetMemories(nn.Module):
             self.instances[modality.value].reset(features[modality])
         self._labels = {modality: self._tensor(self._table.of(modality)) for modality in Modality}
         self._reset_clusters(features)
-        self._match()
+        self._aggregate()
+        self._average()
 
     def cluster_memory(self, modality: Modality) -> CenterMemory:
         """Return the cluster memory for the features of a modality."""
         return self.clusters[SHARED if self.shared else modality.value]
 
     def hybrid_memory(self) -> CenterMemory:
-        """Return the memory with the averages of matched centers, one per infrared cluster."""
+        """Return the memory with the averages of two centers, one per infrared cluster."""
         return self.clusters[HYBRID]
 
     def instance_memory(self, modality: Modality) -> InstanceMemory:
@@ -134,7 +134,7 @@ class TargetMemories(nn.Module):
         cross = None if given is None else _pick(given, sides, rows)
         visible = np.array([modality is Modality.RGB for modality in sides], bool)
         hybrid = None
-        if self.hybrid and cross is not None and table.matches is not None:
+        if self.hybrid and cross is not None and table.partners is not None:
             hybrid = self._tensor(np.where(visible, cross, labels))
         of = {Modality.RGB: visible, Modality.IR: ~visible}
         return LocatedBatch(
@@ -204,20 +204,24 @@ class TargetMemories(nn.Module):
             labels = torch.cat([torch.from_numpy(self._table.centers_of(modality)) for modality in modalities])
             self.clusters[name].reset(TrackletFeatures(static, dynamic), labels, int(labels.max()) + 1)
 
-    def _match(self) -> None:
+    def _aggregate(self) -> None:
         if self._table.matches is None:
             return
         matches = self._tensor(self._table.matches)
-        memories = [self.clusters[modality.value] for modality in Modality]
-        visible, infrared = (memory.features() for memory in memories)
-        halves = (visible.static, infrared.static), (visible.dynamic, infrared.dynamic)
-        if self.hybrid:
-            memory = self.hybrid_memory()
-            memory.fill(*(hybrid_centers(*centers, matches, memory.normalize) for centers in halves))
+        moved = [aggregate_centers(*half, matches, **asdict(self.aggregation)) for half in self._centers()]
+        for modality, static, dynamic in zip(Modality, *moved, strict=True):
+            self.clusters[modality.value].fill(static, dynamic)
+
+    def _average(self) -> None:
+        if not self.hybrid or self._table.partners is None:
             return
-        moved = [aggregate_centers(*centers, matches, **asdict(self.aggregation)) for centers in halves]
-        for memory, static, dynamic in zip(memories, *moved, strict=True):
-            memory.fill(static, dynamic)
+        partners, memory = self._tensor(self._table.partners), self.hybrid_memory()
+        memory.fill(*(hybrid_centers(*half, partners, memory.normalize) for half in self._centers()))
+
+    def _centers(self) -> list[tuple[Tensor, Tensor]]:
+        """Visible and infrared centers of the static and of the dynamic half."""
+        visible, infrared = (self.clusters[modality.value].features() for modality in Modality)
+        return [(visible.static, infrared.static), (visible.dynamic, infrared.dynamic)]
 
     def _soft_rows(
         self, tables: Mapping[Modality, SoftTargets] | None, rows: np.ndarray, of: dict[Modality, np.ndarray]

@@ -144,7 +144,7 @@ class AdaptiveReID(BaseReID):
         if not compared or self.hybrid_loss is None:
             return {}
         if batch.hybrid is None:
-            raise self._unmatched('hybrid_loss', 'cross labels with matches', 'PrototypeLabeler')
+            raise self._unmatched('hybrid_loss', 'cross labels with partners', 'PrototypeLabeler')
         losses = {}
         for modality in compared:
             members = batch.members[modality]

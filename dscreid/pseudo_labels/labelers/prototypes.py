@@ -29,9 +29,8 @@ class PrototypeLabeler(SeparateLabeler):
     """Cluster each modality, correct the labels by prototypes, and match centers by optimal transport (RPNR).
 
     Centers stay those of the clusters, as ``center_labels`` say; batches and losses use the corrected labels. ``cross``
-    holds the partner of each corrected label, ``matches`` a visible partner of every infrared cluster, for a hybrid
-    memory. See :func:`~dscreid.pseudo_labels.cluster_prototypes` and
-    :func:`~dscreid.pseudo_labels.match_clusters_by_transport`.
+    holds the partner of each corrected label, ``partners`` that of every infrared cluster, for a hybrid memory. See
+    :func:`~dscreid.pseudo_labels.cluster_prototypes` and :func:`~dscreid.pseudo_labels.match_clusters_by_transport`.
     """
 
     #: Members that form a prototype: an int is a number (20 in the released code, where clusters have some thirty
@@ -72,7 +71,7 @@ class PrototypeLabeler(SeparateLabeler):
             rgb=rgb,
             ir=ir,
             cross=CrossLabels(np.where(rgb >= 0, rgb_to_ir[rgb], -1), np.where(ir >= 0, ir_to_rgb[ir], -1)),
-            matches=np.stack([ir_to_rgb, np.arange(len(infrared))], axis=1),
+            partners=ir_to_rgb,
             center_labels={m: labels.of(m) for m in Modality},
         )
 
