@@ -1,5 +1,5 @@
-# RPNR (Yin et al., ACM MM 2024), second stage: labels corrected by prototypes, centers matched by optimal transport, two
-# centers per cluster, a hybrid memory of matched centers, and a relaxed contrastive loss.
+# RPNR (Yin et al., ACM MM 2024), second stage: labels corrected by prototypes, centers matched by optimal transport,
+# two centers per cluster, a hybrid memory of matched centers, and a relaxed contrastive loss.
 _base_ = './bclu.py'
 
 # Stage 1 is B+Clu. Its last checkpoint is used; the released code uses the one that is best on the test set.

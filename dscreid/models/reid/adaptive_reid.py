@@ -17,7 +17,6 @@ from dscreid.structures import Modality, ReIDDataSample
 
 #: name of each cross-modal direction, by the modality of the features
 PAIRS = {Modality.RGB: 'vt', Modality.IR: 'tv'}
-_LETTER_OF = {modality: letter for letter, modality in LETTERS.items()}
 
 
 @MODELS.register_module()
@@ -150,14 +149,14 @@ class AdaptiveReID(BaseReID):
             members = batch.members[modality]
             centers, labels = self.memories.hybrid_memory(), batch.hybrid[members]
             term = self.hybrid_loss(static[members], dynamic[members], centers, labels)
-            losses[f'loss_hybrid_{_LETTER_OF[modality]}'] = term
+            losses[f'loss_hybrid_{PAIRS[modality][0]}'] = term
         return losses
 
     def _relaxed_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
         if self.relaxed_loss is None:
             return {}
         return {
-            f'loss_relaxed_{_LETTER_OF[modality]}': self.relaxed_loss(static[members], dynamic[members])
+            f'loss_relaxed_{PAIRS[modality][0]}': self.relaxed_loss(static[members], dynamic[members])
             for modality, members in batch.members.items()
         }
 
