@@ -12,7 +12,8 @@ model = dict(
     # even epochs (from 0): visible features against infrared and hybrid centers; odd epochs: infrared features
     cross_loss=dict(type='CrossClusterLoss', weight=0.25, alternate=True, half_loss=_two_centers),
     hybrid_loss=dict(type='CrossClusterLoss', weight=0.5, alternate=True, half_loss=_two_centers),
-    # None: the published scale of distances for 2,048 dimensions, times the square root of the ratio of dimensions
+    # None: the published scale, 1 for 2,048 dimensions, in proportion to the square root of the dimension. At it, pairs
+    # practically only repel (see the class); about half of sqrt(2 D) would let close pairs attract (untested).
     relaxed_loss=dict(type='RelaxedContrastiveLoss', weight=10.0, scale=None),
     memories=dict(cluster=dict(type='MeanHardMemory', momentum=0.1)),
 )

@@ -46,7 +46,9 @@ class RelaxedContrastiveLoss(nn.Module):
 
     weight: float = 10.0  #: factor of the loss, not negative
     #: Distance at which the weight of a pair is 1/e, positive. RPNR has 1 for 2,048 dimensions. None gives
-    #: sqrt(D / 2048), because distances of features after a neck grow with the square root of their dimension D.
+    #: sqrt(D / 2048), because distances of features after a neck grow with the square root of their dimension D. Such
+    #: distances are about sqrt(2 D), so the published weights are nearly 0 and pairs only repel; with a scale of that
+    #: size, close pairs attract.
     scale: float | None = None
 
     def __post_init__(self) -> None:

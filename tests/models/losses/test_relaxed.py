@@ -90,3 +90,11 @@ def test_the_module_weighs_both_halves_and_scales_by_the_dimension():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match='needs weight >= 0 and scale > 0 or None'):
         RelaxedContrastiveLoss(**wrong)
+
+
+def test_pairs_after_a_neck_only_repel_at_the_published_scale():
+    """Features of unit variance are about sqrt(2 D) apart, where the weight is 0 in double precision."""
+    features = rows(2, 6, 512)
+    published = relaxed_contrastive_loss(features, math.sqrt(512 / 2048))
+    assert published == relaxed_contrastive_loss(features, 1e-3)
+    assert relaxed_contrastive_loss(features, math.sqrt(2 * 512)) > 10 * published
