@@ -34,13 +34,11 @@ def cluster_prototypes(
     prototypes, similar, pairs = rows.new_zeros(int(labels.max(initial=-1)) + 1, rows.shape[1]), 0, 0
     for cluster, prototype in enumerate(prototypes):
         members = rows[np.flatnonzero(labels == cluster)]
-        similarity = members @ members.T
-        rho = torch.sign(similarity - threshold).sum(dim=1)
-        order = np.lexsort((-similarity.sum(dim=1), -rho))
+        rho, sums, reaching = _typicality(members, threshold)
+        order = np.lexsort((-sums, -rho))
         wanted = samples if isinstance(samples, int) else ceil(samples * len(members) - 1e-9)
         prototype.copy_(members[order[:wanted]].mean(dim=0))
-        reaching = similarity >= threshold
-        similar += int(reaching.sum() - reaching.diagonal().sum())
+        similar += reaching
         pairs += len(members) * (len(members) - 1)
     return prototypes, similar / pairs if pairs else float('nan')
 
@@ -77,6 +75,17 @@ def check_samples(samples: int | float) -> None:
         raise ValueError(
             f'samples must be an int of at least 1 (a number) or a float in (0, 1] (a share), got {samples!r}'
         )
+
+
+def _typicality(members: Tensor, threshold: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """Rho and sums of cosines of n members, (n,) each, and the number of (ordered) pairs that reach the threshold."""
+    rho, sums, similar = members.new_zeros(len(members)), members.new_zeros(len(members)), 0
+    for part in row_chunks(len(members), len(members)):
+        cosines = members[part] @ members.T
+        rho[part], sums[part] = torch.sign(cosines - threshold).sum(dim=1), cosines.sum(dim=1)
+        reaching = cosines >= threshold
+        similar += int(reaching.sum() - reaching.diagonal(part.start).sum())
+    return rho.numpy(), sums.numpy(), similar
 
 
 def _nearest(

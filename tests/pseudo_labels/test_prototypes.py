@@ -37,7 +37,8 @@ def prototypes_by_loops(features, labels, samples, threshold):
 @pytest.mark.parametrize('samples', [1, 3, 20, 0.01, 0.5, 1.0])
 @pytest.mark.parametrize('threshold', [-0.5, 0.3, 0.5])
 @pytest.mark.parametrize('seed', range(2))
-def test_prototypes_equal_those_of_loops(seed, threshold, samples):
+def test_prototypes_equal_those_of_loops(seed, threshold, samples, monkeypatch):
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 20)  # several blocks of rows
     features, labels = case(seed)
     found, share = cluster_prototypes(features, labels, samples, threshold)
     expected, expected_share = prototypes_by_loops(features, labels, samples, threshold)
@@ -78,7 +79,7 @@ def test_samples_are_a_number_or_a_share(samples):
 
 @pytest.mark.parametrize('seed', range(3))
 def test_labels_follow_the_most_similar_prototype_of_all(seed, monkeypatch):
-    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 20)  # several blocks of rows
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 20)
     features, labels = case(seed)
     prototypes = np.random.default_rng(seed).normal(size=(4, 5))
     expected = labels.copy()
