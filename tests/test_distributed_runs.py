@@ -25,6 +25,7 @@ TARGET = {
     'train_dataloader.dataset.min_seq_len': 13,
     'default_hooks.cluster.on_failure': 'keep',  # writes the labels into the checkpoint
 }
+TWO_CENTERS = dict(type='MeanHardContrastiveLoss', margin=0.2)
 METHODS = {
     'source': {},
     'dsc': TARGET
@@ -41,6 +42,16 @@ METHODS = {
         'model.memories': dict(cluster=dict(momentum=0.2, hard=True), cross_update=True),
         'model.neighbor_losses': [],
         'optim_wrapper.accumulative_counts': 2,
+    },
+    'rpnr': TARGET
+    | {
+        'default_hooks.cluster.labelers': [dict(type='PrototypeLabeler', clustering=CLUSTERING, samples=0.5)],
+        'model.identity_loss': TWO_CENTERS,
+        'model.cross_loss': dict(type='CrossClusterLoss', weight=0.25, half_loss=TWO_CENTERS),
+        'model.hybrid_loss': dict(type='CrossClusterLoss', weight=0.5, half_loss=TWO_CENTERS),
+        'model.relaxed_loss': dict(type='RelaxedContrastiveLoss'),
+        'model.memories': dict(cluster=dict(type='MeanHardMemory')),
+        'model.neighbor_losses': [],
     },
 }
 

@@ -145,7 +145,7 @@ def never_happens(config: Mapping[str, Any]) -> Iterator[str]:
             if part.get('end', 0) > epochs:
                 yield f'{place} is not finished at its end {part["end"]}, {after}'
         key = 'begin_epoch' if re.fullmatch(r'default_hooks\..*\.labelers\.\d+', place) else 'begin'
-        begins = key == 'begin_epoch' or re.fullmatch(r'model\.(neighbor_losses\.\d+|cross_loss)', place)
+        begins = key == 'begin_epoch' or re.fullmatch(r'model\.(neighbor_losses\.\d+|cross_loss|hybrid_loss)', place)
         if begins and part.get(key, 0) >= epochs:
             yield f'{place} begins at epoch {part[key]} and is never used, {after}'
 

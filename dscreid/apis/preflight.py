@@ -168,7 +168,7 @@ def _epochs_to_try(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> l
     epochs = {max_epochs - 1, max_epochs - 2}
     for begin, turn in zip(hook.begin_epochs, hook.turns, strict=True):
         epochs |= {begin + place for place in range(len(turn))}
-    epochs |= {getattr(loss, 'begin', 0) for loss in (*model.neighbor_losses, model.cross_loss)}
+    epochs |= {getattr(loss, 'begin', 0) for loss in (*model.neighbor_losses, model.cross_loss, model.hybrid_loss)}
     if any(labeler.needs_centers for labeler in hook.labelers):
         epochs |= {epoch - 1 for epoch in epochs}  # these leave the centers that a labeler reads
     return sorted(epoch for epoch in epochs if 0 <= epoch < max_epochs)
@@ -186,12 +186,13 @@ def trial_features(count: int, model: BaseReID, size: int = TRIAL_IDENTITY) -> T
 
 
 def trial_labels(rows: Mapping[Modality, np.ndarray], model: AdaptiveReID, size: int = TRIAL_IDENTITY) -> PseudoLabels:
-    """Label ``rows`` by the identities of ``trial_features``, with cross labels for losses that need them."""
+    """Label ``rows`` by the identities of ``trial_features``, with matched clusters for losses that need them."""
     labels = {m: np.arange(len(rows[m]), dtype=np.int64) // size for m in Modality}
     common = min(values.max() for values in labels.values())
     rgb, ir = (np.where(labels[m] <= common, labels[m], -1) for m in Modality)
-    cross = None if model.cross_loss is None else CrossLabels(rgb=rgb, ir=ir)
-    return PseudoLabels(rgb=labels[Modality.RGB], ir=labels[Modality.IR], shared=False, cross=cross)
+    cross = CrossLabels(rgb=rgb, ir=ir) if model.cross_loss or model.hybrid_loss else None
+    partners = np.arange(labels[Modality.IR].max() + 1).clip(max=common) if model.hybrid_loss else None
+    return PseudoLabels(labels[Modality.RGB], labels[Modality.IR], shared=False, cross=cross, partners=partners)
 
 
 def _labels(

@@ -55,9 +55,11 @@ def labels_state(labels: PseudoLabels) -> dict[str, Any]:
         'cross': cross and _tensors({m: cross.of(m) for m in Modality}),
         'cross_soft': cross and cross.soft and _soft_state(cross.soft),
         'matches': None if labels.matches is None else torch.from_numpy(labels.matches),
+        'partners': None if labels.partners is None else torch.from_numpy(labels.partners),
         'soft': labels.soft and _soft_state(labels.soft),
         'groups': labels.groups and _tensors(labels.groups),
         'center_modality': labels.center_modality and labels.center_modality.value,
+        'center_labels': labels.center_labels and _tensors(labels.center_labels),
     }
 
 
@@ -69,9 +71,11 @@ def labels_from_state(state: Mapping[str, Any]) -> PseudoLabels:
         shared=state['shared'],
         cross=state['cross'] and CrossLabels(*_arrays(state['cross']).values(), cross),
         matches=None if state['matches'] is None else state['matches'].numpy(),
+        partners=None if state['partners'] is None else state['partners'].numpy(),
         soft=soft,
         groups=state['groups'] and _arrays(state['groups']),
         center_modality=state['center_modality'] and Modality(state['center_modality']),
+        center_labels=state['center_labels'] and _arrays(state['center_labels']),
     )
 
 

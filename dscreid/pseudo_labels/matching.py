@@ -75,17 +75,42 @@ def match_clusters_progressively(
 
     Returns ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster, -1 = none.
     """
-    visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
-    infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
-    if not len(visible) or not len(infrared):
-        raise ValueError('both sides need at least one center')
-    cost = torch.exp(-(visible @ infrared.T)).numpy()
+    cost = _center_costs(visible_centers, infrared_centers).numpy()
     if cost.shape[0] >= cost.shape[1]:
         return _match_larger_side(cost, passes)
     if not mirror:
         return np.full(cost.shape[0], -1, np.int64), np.full(cost.shape[1], -1, np.int64)
     ir_to_rgb, rgb_to_ir = _match_larger_side(cost.T, passes)
     return rgb_to_ir, ir_to_rgb
+
+
+def match_clusters_by_transport(
+    visible_centers: Features,
+    infrared_centers: Features,
+    regularization: float = 5.0,
+    tolerance: float = 1e-5,
+    max_steps: int = 5000,
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Give every cluster the partner that receives most of its mass in an entropic transport plan of centers (RPNR).
+
+    The cost of a pair is exp(-cos), and all clusters of a modality have the same mass. A cluster may be the partner of
+    many, or of none.
+
+    Args:
+        visible_centers: Float (Cv, D), at least one row. Rows of both are L2-normalized internally.
+        infrared_centers: Float (Ct, D), at least one row.
+        regularization: Weight of the plan's entropy, positive, 5 in the released code; the ``sharpness`` of
+            :func:`sinkhorn` is its reciprocal.
+        tolerance: See :func:`sinkhorn`. The released code compares the plan's marginals instead.
+        max_steps: Maximum number of steps, at least 1.
+
+    Returns ``rgb_to_ir`` int64 (Cv,), ``ir_to_rgb`` int64 (Ct,), and whether the iteration converged.
+    """
+    cost = _center_costs(visible_centers, infrared_centers)
+    rows, columns = (cost.new_full((size,), 1 / size) for size in cost.shape)
+    log_plan, converged = sinkhorn(cost, rows, columns, 1 / regularization, tolerance, max_steps)
+    plan = log_plan.numpy()
+    return plan.argmax(axis=1), plan.argmax(axis=0), converged
 
 
 def transport_labels(
@@ -153,6 +178,15 @@ def sinkhorn(
         if converged:
             break
     return log_kernel + rows[:, None] + columns, converged
+
+
+def _center_costs(visible_centers: Features, infrared_centers: Features) -> Tensor:
+    """float64 (Cv, Ct), exp(-cos) of two sides of centers."""
+    visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
+    infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
+    if not len(visible) or not len(infrared):
+        raise ValueError('both sides need at least one center')
+    return torch.exp(-(visible @ infrared.T))
 
 
 def _match_larger_side(cost: np.ndarray, passes: int | None) -> tuple[np.ndarray, np.ndarray]:

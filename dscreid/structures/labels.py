@@ -78,9 +78,11 @@ class PseudoLabels(_Labels):
         shared: Whether equal numbers in both modalities denote the same cluster.
         cross: Clusters of the other modality, for methods that match two numberings.
         matches: int64 (P, 2), pairs (visible, infrared) of clusters whose centers the memories aggregate.
+        partners: int64 (C,), the visible cluster with whose center a hybrid memory averages that of each infrared one.
         soft: Distributions over the clusters of the same modality, by modality; None without.
         groups: By modality int64 (C,), the group of each cluster, which is only contrasted within it; None for all.
         center_modality: Modality whose members form the centers of shared clusters; None for both.
+        center_labels: By modality int64 (N,), the clusters whose members form the centers; None if the labels do.
     """
 
     rgb: np.ndarray
@@ -88,12 +90,18 @@ class PseudoLabels(_Labels):
     shared: bool
     cross: CrossLabels | None = None
     matches: np.ndarray | None = None
+    partners: np.ndarray | None = None
     soft: Mapping[Modality, SoftTargets] | None = None
     groups: Mapping[Modality, np.ndarray] | None = None
     center_modality: Modality | None = None
+    center_labels: Mapping[Modality, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         self._check('labels')
+
+    def centers_of(self, modality: Modality) -> np.ndarray:
+        """int64 (N,), the clusters of the tracklets of ``modality`` whose members form the centers, -1 = none."""
+        return self.of(modality) if self.center_labels is None else self.center_labels[Modality(modality)]
 
     def num_clusters(self, modality: Modality) -> int:
         """Number of clusters with at least one member in the modality."""
@@ -116,11 +124,14 @@ class PseudoLabels(_Labels):
             ValueError: If a part refers to a cluster without members, does not cover all tracklets or clusters, or is
                 combined with labels that it excludes.
         """
-        if self.shared and not (self.cross is None and self.matches is None):
-            raise ValueError('cross labels and matches relate two numberings, but the labels are shared')
+        if self.shared and not (self.cross is self.matches is self.partners is None):
+            raise ValueError('cross labels, matches and partners relate two numberings, but the labels are shared')
         if self.soft is not None and self.groups is not None:
             raise ValueError('labels cannot have both soft targets and groups')
-        own = {m: self.of(m) for m in Modality}
+        own = {m: self.centers_of(m) for m in Modality}
+        for m, labels in own.items():
+            if len(labels) != len(self.of(m)):
+                raise ValueError(f'{len(labels)} {m.value} center labels for {len(self.of(m))} tracklets')
         known = {m: np.unique(labels[labels >= 0]) for m, labels in own.items()}
         if self.shared:
             known = dict.fromkeys(known, np.union1d(*known.values()))
@@ -132,13 +143,16 @@ class PseudoLabels(_Labels):
                     f'center_modality={modality.value} needs shared labels with such members; clusters without: '
                     f'{lost[:5].tolist()}'
                 )
-        rgb, ir = (_positions(own[m], known[m], f'{m.value} labels') for m in Modality)
+        rgb, ir = (_positions(self.of(m), known[m], f'{m.value} labels') for m in Modality)
+        centers = self.center_labels and {m: _positions(own[m], known[m], 'center labels') for m in Modality}
         return replace(
             self,
             rgb=rgb,
             ir=ir,
+            center_labels=centers,
             cross=self.cross and self._numbered_cross({m: known[m.other] for m in Modality}),
             matches=None if self.matches is None else _numbered_matches(self.matches, known),
+            partners=None if self.partners is None else _numbered_partners(self.partners, known),
             soft=self._numbered_soft(self.soft, known),
             groups=self.groups and {m: _numbered_groups(self.groups[m], known[m], m.value) for m in Modality},
         )
@@ -201,6 +215,13 @@ def _numbered_matches(matches: np.ndarray, known: Mapping[Modality, np.ndarray])
         raise ValueError('matches must be pairs of clusters (P, 2), none of them -1')
     sides = [_positions(matches[:, i], known[m], f'matches of {m.value}') for i, m in enumerate(Modality)]
     return np.stack(sides, axis=1)
+
+
+def _numbered_partners(partners: np.ndarray, known: Mapping[Modality, np.ndarray]) -> np.ndarray:
+    infrared = known[Modality.IR]
+    if len(partners) <= infrared[-1] or (partners[infrared] < 0).any():
+        raise ValueError(f'every infrared cluster up to {infrared[-1]} needs a visible partner, got {partners}')
+    return _positions(partners[infrared], known[Modality.RGB], 'partners')
 
 
 def outliers_alone(labels: np.ndarray) -> np.ndarray:

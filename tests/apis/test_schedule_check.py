@@ -39,6 +39,8 @@ WRONG = [
     ('model.neighbor_losses.0.end', (-1,)),
     ('model.cross_loss', tuple(dict(type='CrossClusterLoss', **wrong) for wrong in (
         dict(weight=-1), dict(temperature=0), dict(begin=-1), dict(begin=3, end=2)))),
+    ('model.hybrid_loss', (dict(type='CrossClusterLoss', weight=-1),)),
+    ('model.relaxed_loss', (dict(type='RelaxedContrastiveLoss', scale=0),)),
     ('model.memories.cluster.momentum', (1.1, -0.1)),
     ('model.memories.instance.momentum', (2,)),
     ('model.data_preprocessor.std', ((0, 0.2, 0.2), (-0.2, 0.2, 0.2), (58.0, 57.0, 57.0))),
@@ -97,7 +99,7 @@ SCHEDULE = dict(
         dict(type='LinearLR', by_epoch=False, begin=100, end=600),
     ],
     default_hooks=dict(guard=None, cluster=dict(labelers=[dict(begin_epoch=0), dict(begin_epoch=5)])),
-    model=dict(neighbor_losses=[dict(begin=4), dict(begin=7)], cross_loss=dict(begin=9)),
+    model=dict(neighbor_losses=[dict(begin=4), dict(begin=7)], cross_loss=dict(begin=9), hybrid_loss=dict(begin=8)),
 )
 
 
@@ -109,6 +111,7 @@ def test_what_never_happens():
         'default_hooks.cluster.labelers.1 begins at epoch 5 and is never used',
         'model.neighbor_losses.1 begins at epoch 7 and is never used',
         'model.cross_loss begins at epoch 9 and is never used',
+        'model.hybrid_loss begins at epoch 8 and is never used',
     ]
     longer = copy.deepcopy(SCHEDULE)
     longer['train_cfg']['max_epochs'] = 10

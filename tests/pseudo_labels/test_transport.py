@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.optimize import linprog
 
-from dscreid.pseudo_labels import sinkhorn, transport_labels
+from dscreid.pseudo_labels import match_clusters_by_transport, sinkhorn, transport_labels
 
 
 def _case(seed, n=8, c=3):
@@ -114,3 +114,32 @@ def test_norms_do_not_matter_and_inputs_stay():
 def test_features_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match='NaN'):
         transport_labels(np.eye(2), np.full((2, 2), np.nan))
+
+
+@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('regularization', [5.0, 0.1])
+@pytest.mark.parametrize('sizes', [(7, 4), (4, 7), (2, 3), (1, 1)])
+def test_centers_go_where_most_of_their_mass_goes(seed, regularization, sizes):
+    rng = np.random.default_rng(seed)
+    visible, infrared = rng.normal(size=(sizes[0], 6)), rng.normal(size=(sizes[1], 6))
+    cosines = [[v @ t / np.linalg.norm(v) / np.linalg.norm(t) for t in infrared] for v in visible]
+    masses = [np.full(size, 1 / size) for size in sizes]
+    plan = _scaled_by_hand(np.exp(-np.array(cosines)), *masses, 1 / regularization, 2000)
+    rgb_to_ir, ir_to_rgb, converged = match_clusters_by_transport(visible, infrared, regularization)
+    assert converged
+    assert rgb_to_ir.dtype == ir_to_rgb.dtype == np.int64
+    np.testing.assert_array_equal(rgb_to_ir, plan.argmax(1))
+    np.testing.assert_array_equal(ir_to_rgb, plan.argmax(0))
+
+
+def test_many_clusters_may_have_one_partner():
+    visible, infrared = np.array([[1.0, 0.1], [1.0, 0.0], [1.0, -0.1]]), np.array([[1.0, 0.0]])
+    assert match_clusters_by_transport(visible, infrared)[0].tolist() == [0, 0, 0]
+    assert match_clusters_by_transport(infrared, visible)[1].tolist() == [0, 0, 0]
+
+
+def test_limits_of_the_matching_by_transport():
+    rng = np.random.default_rng(0)
+    assert not match_clusters_by_transport(rng.normal(size=(5, 3)), rng.normal(size=(4, 3)), 0.1, 0.0, 20)[2]
+    with pytest.raises(ValueError, match='at least one center'):
+        match_clusters_by_transport(np.empty((0, 2)), np.eye(2))

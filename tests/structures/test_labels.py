@@ -42,12 +42,14 @@ def test_all_parts_follow_the_new_numbers():
             ir=(2, 2, 7),
             cross=CrossLabels(ints(7, 2, -1, 7), ints(5, -1, 2)),
             matches=ints(2, 7, 5, 2).reshape(2, 2),
+            partners=ints(-1, -1, 5, -1, -1, -1, -1, 2),
             groups={RGB: np.array([9, 9, 3, 9, 9, 4]), IR: np.arange(8)},
         )
     ).numbered()
     assert table.cross.rgb.tolist() == [1, 0, -1, 1]
     assert table.cross.ir.tolist() == [1, -1, 0]
     assert table.matches.tolist() == [[0, 1], [1, 0]]
+    assert table.partners.tolist() == [1, 0]
     assert table.groups[RGB].tolist() == [3, 4]
     assert table.groups[IR].tolist() == [2, 7]
 
@@ -81,6 +83,9 @@ def test_cross_soft_targets_have_the_other_modalitys_columns():
         (dict(matches=ints(0, 9).reshape(1, 2)), r'matches of ir name clusters without members: \[9\]'),
         (dict(matches=ints(-1, 0).reshape(1, 2)), 'none of them -1'),
         (dict(matches=ints(0, 0)), 'pairs of clusters'),
+        (dict(partners=ints(0)), 'every infrared cluster up to 1 needs a visible partner'),
+        (dict(partners=ints(0, -1)), 'needs a visible partner'),
+        (dict(partners=ints(0, 2)), r'partners name clusters without members: \[2\]'),
         (dict(groups={RGB: ints(0), IR: ints(0, 0)}), '1 rgb groups for clusters up to 1'),
         (dict(soft={RGB: soft([[1.0]] * 4), IR: soft([[1.0, 0]] * 3)}), r'rgb soft targets are \(4, 1\)'),
         (dict(soft={RGB: soft([[1.0, 0]] * 3), IR: soft([[1.0, 0]] * 3)}), r'rgb soft targets are \(3, 2\)'),
@@ -102,9 +107,22 @@ def test_the_modality_of_the_centres_needs_a_member_in_each_cluster():
         make(**labels, center_modality=IR).numbered()
 
 
+def test_labels_may_lack_clusters_that_have_centers():
+    centers = {RGB: ints(5, 2, 7, -1), IR: ints(2, 9, 9)}
+    table = make(rgb=(5, 5, 7, -1), ir=(9, 9, 9), center_labels=centers).numbered()
+    assert (table.rgb.tolist(), table.ir.tolist()) == ([1, 1, 2, -1], [1, 1, 1])
+    assert table.centers_of(RGB).tolist() == [1, 0, 2, -1]
+    assert table.centers_of('ir').tolist() == [0, 1, 1]
+    assert make().centers_of(RGB).tolist() == [0, 1, -1, 1]
+    with pytest.raises(ValueError, match=r'rgb labels name clusters without members: \[4\]'):
+        make(rgb=(5, 4, 7, -1), ir=(9, 9, 9), center_labels=centers).numbered()
+    with pytest.raises(ValueError, match='4 rgb center labels for 3 tracklets'):
+        make(rgb=(5, 5, 7), ir=(9, 9, 9), center_labels=centers).numbered()
+
+
 def test_parts_that_exclude_each_other():
     cross = CrossLabels(ints(0, 1, -1, 1), ints(0, 0, 1))
-    for parts in (dict(cross=cross), dict(matches=ints(0, 0).reshape(1, 2))):
+    for parts in (dict(cross=cross), dict(matches=ints(0, 0).reshape(1, 2)), dict(partners=ints(0, 0))):
         with pytest.raises(ValueError, match='relate two numberings'):
             make(shared=True, **parts).numbered()
     groups, targets = {RGB: ints(0, 0), IR: ints(0, 0)}, {RGB: soft([[1.0, 0]] * 4), IR: soft([[1.0, 0]] * 3)}

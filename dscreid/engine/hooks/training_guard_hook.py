@@ -19,6 +19,7 @@ _SILENT = {
     'loss_neighbor': 'no anchor had a neighbor in the memory; lower alpha, or begin the loss later',
     'loss_id': 'there was one cluster, or no labeled tracklet; loosen or tighten the clustering',
     'loss_cross': 'no cluster was matched with one of the other modality; loosen the matching',
+    'loss_hybrid': 'no tracklet belongs to a matched cluster; loosen the matching',
     'loss_triplet': 'no anchor had a negative; draw more identities per batch',
 }
 #: Iterations after which the losses are read from their device.

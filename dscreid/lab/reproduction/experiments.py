@@ -52,9 +52,16 @@ def _rows(methods: Mapping[str, str]) -> tuple[Row, ...]:
     return tuple(Row(name, method) for name, method in methods.items())
 
 
+#: Unsupervised methods: B+Clu, from which others start, those of the paper's tables, and further ones.
+_METHODS = {
+    'B+Clu': 'bclu',
+    **{name: name.lower() for name in ('ADCA', 'PGM', 'GUR', 'NG', 'RPNR')},
+    "HIL's labels": 'hil_labels',
+}
+
+
 def _methods(suffix: str = '') -> tuple[Row, ...]:
-    """Rows of the unsupervised methods, and B+Clu, from which the comparison methods start."""
-    return _rows({name: f'{name.lower().replace("+", "")}{suffix}' for name in ('B+Clu', 'ADCA', 'PGM', 'GUR', 'NG')})
+    return _rows({name: f'{method}{suffix}' for name, method in _METHODS.items()})
 
 
 def _weights(dynamic: float, static: float) -> Row:
@@ -137,7 +144,7 @@ _DETAILS = (
 _STAGES = {
     'B+Clu': 'bclu',
     'B+Clu, second stage': 'bclu_second_stage',
-    **{f'{name}, second stage': name.lower() for name in ('ADCA', 'PGM', 'NG')},
+    **{f'{name}, second stage': name.lower() for name in ('ADCA', 'PGM', 'NG', 'RPNR')},
     'DSC, second stage': 'dsc_second_stage',
 }
 _UNTRAINED = Row('CLIP (pre-trained tower)', 'cd', tag='untrained', untrained=True)

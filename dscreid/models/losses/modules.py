@@ -15,6 +15,7 @@ from dscreid.models.losses.functional import (
     neighbor_mask,
     soft_cluster_contrastive_loss,
 )
+from dscreid.models.memories.feature_memory import FeatureMemory
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, TrackletFeatures
 
@@ -32,12 +33,14 @@ class ClusterContrastiveLoss(nn.Module):
 
     def __post_init__(self) -> None:
         super().__init__()
-        _check_factors(self, self.temperature, self.weight)
+        check_factors(self, self.temperature, self.weight)
 
     def forward(
         self, features: Tensor, memory: Tensor, labels: Tensor, soft: Soft | None = None, groups: Tensor | None = None
     ) -> Tensor:
         """Compute the weighted loss; with ``soft``, targets (B, C) and weights (B,), the soft one."""
+        if memory.ndim != 2:
+            raise ConfigError('ClusterContrastiveLoss needs one center of each cluster; use ClusterMemory with it')
         if soft is not None:
             return self.weight * soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
         return self.weight * cluster_contrastive_loss(features, memory, labels, self.temperature, groups)
@@ -46,7 +49,10 @@ class ClusterContrastiveLoss(nn.Module):
 @MODELS.register_module()
 @dataclass(eq=False, repr=False)
 class CrossClusterLoss(nn.Module):
-    """Alternate cross contrastive learning (PGM; Wu and Ye, CVPR 2023), using ``PseudoLabels.cross``."""
+    """Alternate cross contrastive learning (PGM; Wu and Ye, CVPR 2023), using ``PseudoLabels.cross``.
+
+    As ``hybrid_loss`` of a model, it compares features with the averaged centers of matched clusters (RPNR).
+    """
 
     weight: float = 0.25  #: factor of the loss, not negative (0.25 in PGM's released code, 3.0 in that of N-ULC)
     #: whether even epochs (from 0) use only visible features (and the infrared memory), odd ones infrared
@@ -54,12 +60,14 @@ class CrossClusterLoss(nn.Module):
     temperature: float = 0.05  #: softmax temperature, positive
     begin: int = 0  #: first epoch (from 0) in which the loss is active
     end: int | None = None  #: first epoch in which the loss is no longer active, or None for no end
+    half_loss: Any = None  #: config of the loss of each half; None for ``ClusterContrastiveLoss``
 
     def __post_init__(self) -> None:
         super().__init__()
-        _check_factors(self, self.temperature, self.weight)
+        check_factors(self, self.temperature, self.weight)
         _check_epochs(self, self.begin, self.end)
-        self.contrast = ClusterContrastiveLoss(self.temperature)
+        kind = {'type': 'ClusterContrastiveLoss', 'temperature': self.temperature}
+        self.contrast = MODELS.build({**kind, **(self.half_loss or {})})
 
     def queries_at(self, epoch: int) -> tuple[Modality, ...]:
         """Return the modalities whose features are compared with the other's clusters in an epoch (from 0)."""
@@ -69,11 +77,17 @@ class CrossClusterLoss(nn.Module):
         return (both[epoch % 2],) if self.alternate else both
 
     def forward(
-        self, static: Tensor, dynamic: Tensor, centers: TrackletFeatures, labels: Tensor, soft: Soft | None = None
+        self,
+        static: Tensor,
+        dynamic: Tensor,
+        centers: TrackletFeatures | FeatureMemory,
+        labels: Tensor,
+        soft: Soft | None = None,
     ) -> Tensor:
         """Compute the weighted loss of one direction, summed over the static and dynamic halves, float (B, D) each.
 
-        ``centers``, ``labels`` and ``soft`` (see ``ClusterContrastiveLoss``) belong to the other modality.
+        ``centers``, ``labels`` and ``soft`` (see ``ClusterContrastiveLoss``) belong to the other modality, or to the
+        hybrid memory.
         """
         static_loss = self.contrast(static, centers.static, labels, soft)
         return self.weight * (static_loss + self.contrast(dynamic, centers.dynamic, labels, soft))
@@ -162,7 +176,8 @@ class NeighborContrastiveLoss(nn.Module):
         return self.static_weight * static_loss + self.dynamic_weight * dynamic_loss
 
 
-def _check_factors(loss: nn.Module, temperature: float, weight: float) -> None:
+def check_factors(loss: nn.Module, temperature: float, weight: float) -> None:
+    """Raise ConfigError unless the temperature of a loss is positive and its weight not negative."""
     if not temperature > 0 or not weight >= 0:
         raise ConfigError(
             f'{type(loss).__name__}: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'

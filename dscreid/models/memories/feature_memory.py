@@ -37,22 +37,41 @@ class FeatureMemory(nn.Module):
         return TrackletFeatures(self.static[rows], self.dynamic[rows])
 
 
-@MODELS.register_module()
 @dataclass(eq=False, repr=False)
-class ClusterMemory(FeatureMemory):
-    """Static and dynamic centers of all clusters, equations (1) and (2)."""
+class CenterMemory(FeatureMemory):
+    """Base class of memories with static and dynamic centers of all clusters, equation (1); subclasses update them."""
 
     momentum: float = 0.1  #: weight of the old center in ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``
     normalize: bool = True  #: whether to L2-normalize centers when they are built and after each update
-    hard: bool = False  #: whether a batch updates each center only with its least similar member (of each half)
 
     def reset(self, features: TrackletFeatures, labels: Tensor, num_clusters: int) -> None:
         """Rebuild the C centers from N rows of features; rows with a label, int64 (N,), of -1 are ignored."""
-        for name in ('static', 'dynamic'):
+        halves = []
+        for rows in (features.static, features.dynamic):
             # On the CPU, which sums in a fixed order.
-            members = F.normalize(getattr(features, name).float().cpu(), dim=1)
-            centers = cluster_centers(members, labels.cpu(), num_clusters, self.normalize)
+            members = F.normalize(rows.float().cpu(), dim=1)
+            halves.append(cluster_centers(members, labels.cpu(), num_clusters, self.normalize))
+        self.fill(*halves)
+
+    def fill(self, static: Tensor, dynamic: Tensor) -> None:
+        """Replace all centers by the given ones, float (C, D) per half."""
+        for name, centers in (('static', static), ('dynamic', dynamic)):
             setattr(self, name, centers.to(self.static.device))
+
+    def update(self, static: Tensor, dynamic: Tensor, labels: Tensor, repeats: int | None = None) -> None:
+        """Update the centers with a batch, float (B, D) per half; samples labeled -1 are skipped.
+
+        ``repeats`` is the maximum number of occurrences of a label, if the caller knows it.
+        """
+        raise NotImplementedError
+
+
+@MODELS.register_module()
+@dataclass(eq=False, repr=False)
+class ClusterMemory(CenterMemory):
+    """Static and dynamic centers of all clusters, equations (1) and (2)."""
+
+    hard: bool = False  #: whether a batch updates each center only with its least similar member (of each half)
 
     def update(self, static: Tensor, dynamic: Tensor, labels: Tensor, repeats: int | None = None) -> None:
         """Update the centers with a batch, float (B, D) per half, in order; samples labeled -1 are skipped."""
@@ -60,6 +79,43 @@ class ClusterMemory(FeatureMemory):
             values = F.normalize(values.float(), dim=1)
             rows = hardest_rows(memory, values, labels) if self.hard else labels
             momentum_update_(memory, values, rows, self.momentum, self.normalize, 1 if self.hard else repeats)
+
+
+@MODELS.register_module()
+@dataclass(eq=False, repr=False)
+class MeanHardMemory(CenterMemory):
+    """Two centers of each cluster: one follows the mean of a batch's members, the other the least similar (RPNR).
+
+    Both are equal when they are built. ``static`` and ``dynamic`` are (2, C, D), mean centers first; ``features``
+    returns the mean centers. See :class:`~dscreid.models.losses.MeanHardContrastiveLoss`.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.fill(self.static, self.dynamic)
+
+    def __len__(self) -> int:
+        return self.static.shape[1]
+
+    def features(self, rows: Tensor | None = None) -> TrackletFeatures:
+        """Return the mean centers, a copy of the given rows (int64 (n,)) or all without a copy."""
+        chosen = slice(None) if rows is None else rows
+        return TrackletFeatures(self.static[0, chosen], self.dynamic[0, chosen])
+
+    def fill(self, static: Tensor, dynamic: Tensor) -> None:
+        """Set both centers of each cluster to the given ones, float (C, D) per half."""
+        super().fill(torch.stack([static, static]), torch.stack([dynamic, dynamic]))
+
+    def update(self, static: Tensor, dynamic: Tensor, labels: Tensor, repeats: int | None = None) -> None:
+        """Update the mean centers with the mean of each label in a batch, and the hard ones with one member.
+
+        That member is the least similar to the mean center before the update. See ``CenterMemory.update``.
+        """
+        for (mean, hard), values in ((self.static, static), (self.dynamic, dynamic)):
+            values = F.normalize(values.float(), dim=1)
+            hardest = hardest_rows(mean, values, labels)
+            momentum_update_(hard, values, hardest, self.momentum, self.normalize, 1)
+            momentum_update_(mean, *batch_means(values, labels), self.momentum, self.normalize, 1)
 
 
 @MODELS.register_module()
@@ -140,6 +196,17 @@ def momentum_update_(
         updated = (F.normalize(updated, dim=1) if normalize else updated).to(memory.dtype)
         current = torch.where(following.bool()[:, None], updated, current)
     memory[targets] = current
+
+
+@torch.no_grad()
+def batch_means(values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Average the values, float (B, D), that belong to the same memory row, int64 (B,).
+
+    Returns float (B, D), the mean at the first value of each row, and ``rows`` with -1 for all other values.
+    """
+    same = rows[:, None] == rows[None, :]
+    means = same.to(values.dtype) @ values / same.sum(dim=1, keepdim=True)
+    return means, torch.where(same.tril(-1).any(dim=1), -1, rows)
 
 
 @torch.no_grad()

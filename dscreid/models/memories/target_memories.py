@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dscreid.errors import ConfigError, LabelingError
-from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
+from dscreid.errors import LabelingError
+from dscreid.models.memories.aggregation import Aggregation, aggregate_centers, hybrid_centers
+from dscreid.models.memories.feature_memory import CenterMemory, InstanceMemory
 from dscreid.registry import MODELS
 from dscreid.structures import CrossLabels, Modality, PseudoLabels, SoftTargets, TrackletFeatures
 
-SHARED = 'shared'
+SHARED, HYBRID = 'shared', 'hybrid'
 
 
 class SoftRows(NamedTuple):
@@ -40,19 +40,7 @@ class LocatedBatch:
     soft: dict[Modality, SoftRows] | None = None  #: for each modality, targets of ``members`` over its cluster memory
     cross_soft: dict[Modality, SoftRows] | None = None  #: the same over the other modality's cluster memory
     groups: dict[Modality, Tensor] | None = None  #: for each modality, int64 (C,), group of each row of its memory
-
-
-@dataclass(frozen=True)
-class Aggregation:
-    """Settings for aggregating matched centers; see ``aggregate_centers``."""
-
-    momentum: float = 0.1  #: weight of the old center, in [0, 1]
-    both_ways: bool = False  #: whether to update infrared centers as well (the paper's text, not its released code)
-    normalize: bool = False  #: whether to L2-normalize updated centers (not in the released code)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.momentum <= 1:
-            raise ConfigError(f'Aggregation: momentum must lie in [0, 1], got {self.momentum}')
+    hybrid: Tensor | None = None  #: int64 (B,), row in the hybrid memory (an infrared cluster), -1 = none
 
 
 @MODELS.register_module()
@@ -64,22 +52,24 @@ class TargetMemories(nn.Module):
     memories contain all training tracklets, including outliers. Clusters are renumbered from 0 without gaps.
     """
 
-    cluster: dict[str, Any] | None = None  #: keyword arguments of ``ClusterMemory``
+    cluster: dict[str, Any] | None = None  #: config of the cluster memories; without ``type``, of ``ClusterMemory``
     instance: dict[str, Any] | None = None  #: keyword arguments of ``InstanceMemory``
     aggregation: Any = None  #: keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``
     cross_update: bool = False  #: whether features also update the cross loss's memory, as in PGM's released code
+    hybrid: bool = False  #: whether labels with ``partners`` also form a memory of averages of two centers (RPNR)
 
     def __post_init__(self) -> None:
         super().__init__()
         names = [modality.value for modality in Modality]
-        clusters = {name: ClusterMemory(**(self.cluster or {})) for name in [*names, SHARED]}
+        kinds = [*names, SHARED, *([HYBRID] if self.hybrid else [])]
+        clusters = {name: MODELS.build({'type': 'ClusterMemory', **(self.cluster or {})}) for name in kinds}
         instances = {name: InstanceMemory(**(self.instance or {})) for name in names}
-        self.clusters: Mapping[str, ClusterMemory] = nn.ModuleDict(clusters)  # type: ignore[assignment]  # not generic
+        self.clusters: Mapping[str, CenterMemory] = nn.ModuleDict(clusters)  # type: ignore[assignment]  # not generic
         self.instances: Mapping[str, InstanceMemory] = nn.ModuleDict(instances)  # type: ignore[assignment]
         self.aggregation = Aggregation(**(self.aggregation or {}))
         self.shared = False
         self._rows: dict[Modality, dict[int, int]] = {}
-        self._staged: tuple[Tensor, Tensor, LocatedBatch, Collection[Modality]] | None = None
+        self._staged: tuple[Tensor, Tensor, LocatedBatch, Collection[Modality], Collection[Modality]] | None = None
 
     def reset(
         self,
@@ -112,10 +102,15 @@ class TargetMemories(nn.Module):
         self._labels = {modality: self._tensor(self._table.of(modality)) for modality in Modality}
         self._reset_clusters(features)
         self._aggregate()
+        self._average()
 
-    def cluster_memory(self, modality: Modality) -> ClusterMemory:
+    def cluster_memory(self, modality: Modality) -> CenterMemory:
         """Return the cluster memory for the features of a modality."""
         return self.clusters[SHARED if self.shared else modality.value]
+
+    def hybrid_memory(self) -> CenterMemory:
+        """Return the memory with the averages of two centers, one per infrared cluster."""
+        return self.clusters[HYBRID]
 
     def instance_memory(self, modality: Modality) -> InstanceMemory:
         """Return the instance memory of a modality."""
@@ -138,6 +133,9 @@ class TargetMemories(nn.Module):
         labels = _pick(table, sides, rows)
         cross = None if given is None else _pick(given, sides, rows)
         visible = np.array([modality is Modality.RGB for modality in sides], bool)
+        hybrid = None
+        if self.hybrid and cross is not None and table.partners is not None:
+            hybrid = self._tensor(np.where(visible, cross, labels))
         of = {Modality.RGB: visible, Modality.IR: ~visible}
         return LocatedBatch(
             rows=self._tensor(rows),
@@ -152,24 +150,40 @@ class TargetMemories(nn.Module):
             soft=self._soft_rows(table.soft, rows, of),
             cross_soft=self._soft_rows(given and given.soft, rows, of),
             groups=None if groups is None else {m: self._tensor(groups[m]) for m in Modality},
+            hybrid=hybrid,
         )
 
-    def stage(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Collection[Modality] = ()) -> None:
-        """Store features, float (B, D) each, until ``update``; ``crossed``: modalities that the cross loss compared."""
-        self._staged = static.detach().float(), dynamic.detach().float(), batch, crossed
+    def stage(
+        self,
+        static: Tensor,
+        dynamic: Tensor,
+        batch: LocatedBatch,
+        crossed: Collection[Modality] = (),
+        hybrid: Collection[Modality] = (),
+    ) -> None:
+        """Store features, float (B, D) each, until ``update``, with the modalities that two losses compared.
+
+        ``crossed`` were compared with the other modality's clusters, ``hybrid`` with the hybrid memory.
+        """
+        self._staged = static.detach().float(), dynamic.detach().float(), batch, crossed, hybrid
 
     @torch.no_grad()
     def update(self) -> None:
         """Update all memories with the staged features in batch order, equation (2), after the optimizer step."""
         if self._staged is None:
             raise RuntimeError('no features are staged: compute the loss of a batch before each update')
-        static, dynamic, batch, crossed = self._staged
+        static, dynamic, batch, crossed, hybrid = self._staged
         self._staged = None
         others = {Modality.RGB: ~batch.visible, Modality.IR: batch.visible}
         if self.cross_update and batch.cross is not None:
             for modality in crossed:
                 rows = batch.cross.masked_fill(others[modality], -1)
                 self.cluster_memory(modality.other).update(static, dynamic, rows, batch.cross_repeats)
+        if batch.hybrid is not None:
+            for modality in hybrid:
+                rows = batch.hybrid.masked_fill(others[modality], -1)
+                repeats = max(batch.cross_repeats, batch.label_repeats)
+                self.hybrid_memory().update(static, dynamic, rows, repeats)
         for modality in Modality:
             rows = batch.rows.masked_fill(others[modality], -1)
             self.instance_memory(modality).update(static, dynamic, rows, batch.row_repeats)
@@ -187,19 +201,27 @@ class TargetMemories(nn.Module):
         for name, modalities in sources.items():
             static = torch.cat([features[modality].static for modality in modalities])
             dynamic = torch.cat([features[modality].dynamic for modality in modalities])
-            labels = torch.cat([torch.from_numpy(self._table.of(modality)) for modality in modalities])
+            labels = torch.cat([torch.from_numpy(self._table.centers_of(modality)) for modality in modalities])
             self.clusters[name].reset(TrackletFeatures(static, dynamic), labels, int(labels.max()) + 1)
 
     def _aggregate(self) -> None:
         if self._table.matches is None:
             return
         matches = self._tensor(self._table.matches)
-        visible, infrared = (self.clusters[modality.value] for modality in Modality)
-        for half in ('static', 'dynamic'):
-            centers = (getattr(visible, half), getattr(infrared, half))
-            new_centers = aggregate_centers(*centers, matches, **asdict(self.aggregation))
-            for memory, values in zip((visible, infrared), new_centers, strict=True):
-                setattr(memory, half, values)
+        moved = [aggregate_centers(*half, matches, **asdict(self.aggregation)) for half in self._centers()]
+        for modality, static, dynamic in zip(Modality, *moved, strict=True):
+            self.clusters[modality.value].fill(static, dynamic)
+
+    def _average(self) -> None:
+        if not self.hybrid or self._table.partners is None:
+            return
+        partners, memory = self._tensor(self._table.partners), self.hybrid_memory()
+        memory.fill(*(hybrid_centers(*half, partners, memory.normalize) for half in self._centers()))
+
+    def _centers(self) -> list[tuple[Tensor, Tensor]]:
+        """Visible and infrared centers of the static and of the dynamic half."""
+        visible, infrared = (self.clusters[modality.value].features() for modality in Modality)
+        return [(visible.static, infrared.static), (visible.dynamic, infrared.dynamic)]
 
     def _soft_rows(
         self, tables: Mapping[Modality, SoftTargets] | None, rows: np.ndarray, of: dict[Modality, np.ndarray]
@@ -212,33 +234,6 @@ class TargetMemories(nn.Module):
         device = self.instances[Modality.RGB.value].static.device
         # Safe because pageable memory is read before the call returns.
         return torch.from_numpy(array).to(device, non_blocking=True)
-
-
-def aggregate_centers(
-    visible: Tensor,
-    infrared: Tensor,
-    matches: Tensor,
-    momentum: float = 0.1,
-    both_ways: bool = False,
-    normalize: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Move the centers of matched clusters, (C_v, D) and (C_t, D), toward each other (ADCA; Yang et al., ACM MM 2022).
-
-    For each match (p, q), a row of ``matches``, ``M^v_p <- momentum * M^v_p + (1 - momentum) * M^t_q``, and, with
-    ``both_ways``, the reverse, using the old ``M^v_p``. ``normalize`` L2-normalizes updated centers.
-    """
-    sides = matches.unbind(dim=1)
-    for side in sides[: 1 + both_ways]:
-        if len(side.unique()) < len(side):
-            raise ValueError(f'matches must be one to one, got {matches.tolist()[:10]}')
-
-    def moved(centers: Tensor, rows: Tensor, others: Tensor) -> Tensor:
-        changed = momentum * centers[rows] + (1 - momentum) * others
-        return centers.index_copy(0, rows, F.normalize(changed, dim=1) if normalize else changed)
-
-    with torch.no_grad():
-        new_visible = moved(visible, sides[0], infrared[sides[1]])
-        return new_visible, moved(infrared, sides[1], visible[sides[0]]) if both_ways else infrared
 
 
 def _pick(table: PseudoLabels | CrossLabels, modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
-from dscreid.models.losses import CrossClusterLoss, NeighborContrastiveLoss
+from dscreid.models.losses import CrossClusterLoss, NeighborContrastiveLoss, RelaxedContrastiveLoss
 from dscreid.models.losses.modules import LETTERS
 from dscreid.models.memories import LocatedBatch, TargetMemories
 from dscreid.models.reid.base import BaseReID
@@ -32,6 +32,9 @@ class AdaptiveReID(BaseReID):
         neighbor_losses: Configs of ``NeighborContrastiveLoss``. An empty sequence gives the clustering baseline.
         memories: Keyword arguments of ``TargetMemories``.
         cross_loss: Config of ``CrossClusterLoss``, for labelers that match the clusters of the two modalities, or None.
+        hybrid_loss: Config of ``CrossClusterLoss`` against a memory of the averages of matched centers (RPNR), or None.
+            A visible tracklet belongs to the infrared cluster of its cross label.
+        relaxed_loss: Config of ``RelaxedContrastiveLoss`` for each modality of a batch, or None.
     """
 
     neighbor_losses: Sequence[NeighborContrastiveLoss]
@@ -43,6 +46,8 @@ class AdaptiveReID(BaseReID):
         neighbor_losses: Sequence[dict[str, Any]] = (),
         memories: dict[str, Any] | None = None,
         cross_loss: dict[str, Any] | None = None,
+        hybrid_loss: dict[str, Any] | None = None,
+        relaxed_loss: dict[str, Any] | None = None,
         **others: Any,
     ) -> None:
         super().__init__(backbone, **others)
@@ -50,10 +55,11 @@ class AdaptiveReID(BaseReID):
         self.neighbor_losses = nn.ModuleList(  # type: ignore[assignment]  # not generic
             MODELS.build({'type': 'NeighborContrastiveLoss', **config}) for config in neighbor_losses
         )
-        self.cross_loss: CrossClusterLoss | None = (
-            None if cross_loss is None else MODELS.build({'type': 'CrossClusterLoss', **cross_loss})
-        )
-        self.memories: TargetMemories = MODELS.build({'type': 'TargetMemories', **(memories or {})})
+        self.cross_loss: CrossClusterLoss | None = _built('CrossClusterLoss', cross_loss)
+        self.hybrid_loss: CrossClusterLoss | None = _built('CrossClusterLoss', hybrid_loss)
+        self.relaxed_loss: RelaxedContrastiveLoss | None = _built('RelaxedContrastiveLoss', relaxed_loss)
+        has_hybrid = hybrid_loss is not None
+        self.memories: TargetMemories = _built('TargetMemories', {'hybrid': has_hybrid, **(memories or {})})
         self.epoch = 0
         if self.retrieval == 'raw':
             # Distributed training would wait for the gradient of a parameter that no loss uses.
@@ -76,7 +82,8 @@ class AdaptiveReID(BaseReID):
         """Compute the losses of an unlabeled batch; every process returns those of the global batch.
 
         ``data_samples`` have ``index`` and ``modality``. Returns ``loss_id_static`` and ``_dynamic``, and, if active,
-        ``loss_cross_vt``, ``_tv`` and ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` (v = visible, t = infrared).
+        ``loss_cross_vt``, ``_tv``, ``loss_hybrid_v``, ``_t``, ``loss_relaxed_v``, ``_t`` and ``loss_neighbor_vv``,
+        ``_tt``, ``_vt``, ``_tv`` (v = visible, t = infrared).
         """
         raw = self.extract_feat(inputs, self.modalities_of(data_samples))
         return self.losses_of(*raw, data_samples)
@@ -87,11 +94,15 @@ class AdaptiveReID(BaseReID):
         indices, modalities = zip(*((sample.index, sample.modality) for sample in data_samples), strict=True)
         batch = self.memories.locate(indices, modalities)
         static, dynamic = self._project(*raw)
-        crossed = () if self.cross_loss is None else self.cross_loss.queries_at(self.epoch)
-        self.memories.stage(static, dynamic, batch, crossed)
+        crossed, hybrid = (
+            () if loss is None else loss.queries_at(self.epoch) for loss in (self.cross_loss, self.hybrid_loss)
+        )
+        self.memories.stage(static, dynamic, batch, crossed, hybrid)
         return (
             self._identity_terms(static, dynamic, batch)
             | self._cross_terms(static, dynamic, batch, crossed)
+            | self._hybrid_terms(static, dynamic, batch, hybrid)
+            | self._relaxed_terms(static, dynamic, batch)
             | self._neighbor_terms(static, dynamic, batch)
         )
 
@@ -113,21 +124,47 @@ class AdaptiveReID(BaseReID):
         if not crossed or self.cross_loss is None:
             return {}
         if batch.cross is None:
-            raise ConfigError(
-                f'cross_loss is active in epoch {self.epoch + 1}, whose labeler provides no cross labels; set begin '
-                'and end (counted from 0) to the epochs of one that matches clusters, such as MatchingLabeler'
-            )
+            raise self._unmatched('cross_loss', 'cross labels', 'MatchingLabeler')
         losses = {}
         for modality in crossed:
             members = batch.members[modality]
             losses[f'loss_cross_{PAIRS[modality]}'] = self.cross_loss(
                 static[members],
                 dynamic[members],
-                self.memories.cluster_memory(modality.other).features(),
+                self.memories.cluster_memory(modality.other),
                 batch.cross[members],
                 None if batch.cross_soft is None else batch.cross_soft[modality],
             )
         return losses
+
+    def _hybrid_terms(
+        self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, compared: Sequence[Modality]
+    ) -> dict[str, Tensor]:
+        if not compared or self.hybrid_loss is None:
+            return {}
+        if batch.hybrid is None:
+            raise self._unmatched('hybrid_loss', 'cross labels with partners', 'PrototypeLabeler')
+        losses = {}
+        for modality in compared:
+            members = batch.members[modality]
+            centers, labels = self.memories.hybrid_memory(), batch.hybrid[members]
+            term = self.hybrid_loss(static[members], dynamic[members], centers, labels)
+            losses[f'loss_hybrid_{PAIRS[modality][0]}'] = term
+        return losses
+
+    def _relaxed_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
+        if self.relaxed_loss is None:
+            return {}
+        return {
+            f'loss_relaxed_{PAIRS[modality][0]}': self.relaxed_loss(static[members], dynamic[members])
+            for modality, members in batch.members.items()
+        }
+
+    def _unmatched(self, loss: str, lacking: str, labeler: str) -> ConfigError:
+        return ConfigError(
+            f'{loss} is active in epoch {self.epoch + 1}, whose labeler provides no {lacking}; set begin and end '
+            f'(counted from 0) to the epochs of one that matches clusters, such as {labeler}'
+        )
 
     def _neighbor_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}
@@ -152,6 +189,11 @@ class AdaptiveReID(BaseReID):
                 name = f'loss_neighbor_{pair}'
                 losses[name] = losses.get(name, 0) + term
         return losses
+
+
+def _built(kind: str, config: dict[str, Any] | None) -> Any:
+    """Build a part from a config, whose default type is ``kind``; None without a config."""
+    return None if config is None else MODELS.build({'type': kind, **config})
 
 
 def _finer_targets(batch: LocatedBatch, modality: Modality) -> dict[str, Any]:

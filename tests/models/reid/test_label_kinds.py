@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from dispatch_records import DispatchRecord
 from mmengine.optim import OptimWrapper
 from scipy.sparse import csr_array
 
 from dscreid.errors import ConfigError
-from dscreid.models.losses import cluster_contrastive_loss, soft_cluster_contrastive_loss
+from dscreid.models.losses import (
+    cluster_contrastive_loss,
+    mean_hard_contrastive_loss,
+    relaxed_contrastive_loss,
+    soft_cluster_contrastive_loss,
+)
 from dscreid.pseudo_labels import CrossLabels, PseudoLabels, SoftTargets
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, TrackletFeatures
@@ -178,3 +184,103 @@ def test_only_the_direction_of_the_epoch_updates_the_other_memory(tracklets):
         model.update_memories()
         moved.append((centers_of(model, Modality.IR)[0] != before).any(dim=1).nonzero()[:, 0].tolist())
     assert moved == [[1], []]
+
+
+TWO_CENTERS = dict(type='MeanHardContrastiveLoss', margin=0.1)
+RPNR = dict(
+    identity_loss=TWO_CENTERS,
+    cross_loss=dict(weight=0.25, half_loss=TWO_CENTERS),
+    hybrid_loss=dict(weight=0.5, half_loss=TWO_CENTERS),
+    relaxed_loss=dict(scale=2.0),
+    memories=dict(cluster=dict(type='MeanHardMemory')),
+)
+
+
+def prototype_labels(**parts):
+    return plain(cross=CROSS, partners=np.array([2, 0, 1]), **parts)
+
+
+@pytest.mark.parametrize(('epoch', 'modality'), [(0, Modality.RGB), (1, Modality.IR)])
+def test_all_losses_of_rpnr(tracklets, epoch, modality):
+    model = build(prototype_labels(), epoch, **RPNR)
+    inputs, samples = tracklets(BATCH)
+    model(inputs, samples, mode='loss')
+    model.update_memories()  # mean and hard centers differ
+    losses = model(inputs, samples, mode='loss')
+    halves = halves_of(model, inputs)
+
+    def contrast(modality, centers, labels):
+        positions, rows = rows_of(modality)
+        return [
+            mean_hard_contrastive_loss(half[positions], *two, torch.from_numpy(labels[rows]), 0.05, 0.1)
+            for half, two in zip(halves, centers, strict=True)
+        ]
+
+    own = dict(zip(Modality, OWN, strict=True))
+    memory = model.memories.hybrid_memory()
+    pair, letter = {Modality.RGB: ('vt', 'v'), Modality.IR: ('tv', 't')}[modality]
+    expected = {
+        f'loss_cross_{pair}': 0.25 * sum(contrast(modality, centers_of(model, modality.other), CROSS.of(modality))),
+        f'loss_hybrid_{letter}': 0.5
+        * sum(
+            contrast(
+                modality,
+                (memory.static, memory.dynamic),
+                CROSS.rgb if modality is Modality.RGB else own[Modality.IR],
+            )
+        ),
+    }
+    identity = [contrast(m, centers_of(model, m), own[m]) for m in Modality]
+    for half, name in enumerate(('static', 'dynamic')):
+        expected[f'loss_id_{name}'] = sum(terms[half] for terms in identity)
+    for m, name in zip(Modality, 'vt', strict=True):
+        terms = [relaxed_contrastive_loss(half[rows_of(m)[0]], 2.0) for half in halves]
+        expected[f'loss_relaxed_{name}'] = 10 * sum(terms)
+    assert losses.keys() == expected.keys()
+    for name, loss in losses.items():
+        assert loss > 0
+        torch.testing.assert_close(loss, expected[name])
+
+
+def test_whole_iterations_of_rpnr_learn(tracklets):
+    model = build(prototype_labels(), **RPNR).train()
+    optimizer = OptimWrapper(torch.optim.Adam(model.parameters(), lr=0.01))
+    inputs, samples = tracklets(BATCH)
+    totals, before = [], model.memories.hybrid_memory().static.clone()
+    for _ in range(15):
+        total, _ = model.parse_losses(model(inputs, samples, mode='loss'))
+        optimizer.update_params(total)
+        model.update_memories()
+        totals.append(total.item())
+    assert totals[-1] < totals[0]
+    moved = (model.memories.hybrid_memory().static != before).any(dim=2).any(dim=0)
+    assert moved.tolist() == [label in CROSS.rgb[rows_of(Modality.RGB)[1]] for label in range(3)]
+    assert not [name for name in model.state_dict() if 'memor' in name or 'loss' in name]
+
+
+def test_active_hybrid_loss_needs_partners(tracklets):
+    with pytest.raises(ConfigError, match=r'hybrid_loss is active in epoch 3, .* PrototypeLabeler'):
+        build(plain(cross=CROSS), 2, hybrid_loss={})(*tracklets(BATCH), mode='loss')
+    build(plain(cross=CROSS), 2, hybrid_loss={'begin': 3})(*tracklets(BATCH), mode='loss')
+
+
+@pytest.mark.parametrize('epoch', [0, 1])
+@pytest.mark.parametrize('indices', [[2, 4, 6], [1, 3], [0, 8, 16], [1, 2]])
+def test_small_batches_of_rpnr(tracklets, epoch, indices):
+    model = build(prototype_labels(), epoch, **RPNR)
+    losses = model(*tracklets(indices), mode='loss')
+    sum(losses.values()).backward()
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    model.update_memories()
+
+
+@pytest.mark.parametrize('epoch', [0, 1])
+def test_an_iteration_of_rpnr_waits_for_no_value(tracklets, epoch):
+    model = build(prototype_labels(), epoch, **RPNR)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    inputs, samples = tracklets(BATCH)
+    with DispatchRecord() as record:
+        sum(model.loss(inputs, samples).values()).backward()
+        optimizer.step()
+        model.update_memories()
+    assert record.waiting() == []
