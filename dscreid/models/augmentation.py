@@ -27,7 +27,7 @@ ERASE_ATTEMPTS = 10
 ERASE = slice(12, 13 + 4 * ERASE_ATTEMPTS)
 NUM_UNIFORMS = ERASE.stop
 
-VIEWS = ('plain', 'channel_exchange', 'plain_or_exchange', 'channel_grey')
+VIEWS = ('plain', 'channel_exchange', 'plain_or_exchange', 'plain_or_luminance', 'channel_grey')
 LUMINANCE = 3  # channel choices 0, 1 and 2 copy that channel to all three
 UNCHANGED = 4
 LUMINANCE_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in the published ChannelAug code
@@ -200,9 +200,10 @@ def channel_choices(view: str, gates: np.ndarray, uniforms: np.ndarray) -> np.nd
     * ``plain``: always unchanged.
     * ``channel_exchange``: one of the three channels, each with probability 1/3 (CAJ's ChannelExchange with gray=2).
     * ``plain_or_exchange``: unchanged or exchanged, with probability 1/2 each, decided once per tracklet (VLD).
+    * ``plain_or_luminance``: unchanged or luminance, with probability 1/2 each, decided once per tracklet (DEEN).
     * ``channel_grey``: a channel, 1/4 each, luminance 1/8, or unchanged 1/8 (CAJ's ChannelAdapGray).
 
-    ``gates``, float64 (n,) in [0, 1), decides ``plain_or_exchange``; ``uniforms`` is float64 (n, F, 2) in [0, 1).
+    ``gates``, float64 (n,) in [0, 1), decides the views ``plain_or_...``; ``uniforms`` is float64 (n, F, 2) in [0, 1).
     """
     exchanged = np.floor(uniforms[..., 0] * 3).astype(np.int64)
     if view == 'plain':
@@ -211,6 +212,8 @@ def channel_choices(view: str, gates: np.ndarray, uniforms: np.ndarray) -> np.nd
         return exchanged
     if view == 'plain_or_exchange':
         return np.where(gates[:, None] < 0.5, UNCHANGED, exchanged)
+    if view == 'plain_or_luminance':
+        return np.where(gates[:, None] < 0.5, UNCHANGED, np.full_like(exchanged, LUMINANCE))
     quarter = np.floor(uniforms[..., 0] * 4).astype(np.int64)
     return np.where(quarter < 3, quarter, np.where(uniforms[..., 1] < 0.5, LUMINANCE, UNCHANGED))
 

@@ -6,6 +6,7 @@ from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook, 
 from dscreid.engine.hooks.selection_hook import SelectionHook
 from dscreid.engine.hooks.small_hooks import (
     EvaluationProgressHook,
+    LossScheduleHook,
     MemoryUpdateHook,
     RandomStateHook,
     SourceWeightsHook,
@@ -19,6 +20,7 @@ __all__ = [
     'DurableCheckpointHook',
     'EvaluationProgressHook',
     'InitialCheckpointHook',
+    'LossScheduleHook',
     'MemoryUpdateHook',
     'ProcessAgreementHook',
     'RandomStateHook',

@@ -6,18 +6,52 @@ from dscreid.models.losses.functional import (
     neighbor_mask,
     soft_cluster_contrastive_loss,
     supervised_contrastive_loss,
-    weighted_regularized_triplet,
+)
+from dscreid.models.losses.labeled_batch import LabeledBatch
+from dscreid.models.losses.method_losses import (
+    DenseTripletLoss,
+    GrowingIdentityLoss,
+    ModalityDistanceLoss,
+    VersionOrthogonalityLoss,
 )
 from dscreid.models.losses.modules import ClusterContrastiveLoss, CrossClusterLoss, NeighborContrastiveLoss
+from dscreid.models.losses.supervised import (
+    BatchHardTripletLoss,
+    BatchLoss,
+    CenterTripletLoss,
+    IdentityLoss,
+    SupervisedContrastiveLoss,
+    WeightedTripletLoss,
+)
+from dscreid.models.losses.triplets import (
+    batch_hard_triplet,
+    center_triplet,
+    squared_weighted_triplet,
+    weighted_regularized_triplet,
+)
 
 __all__ = [
+    'BatchHardTripletLoss',
+    'BatchLoss',
+    'CenterTripletLoss',
     'ClusterContrastiveLoss',
     'CrossClusterLoss',
+    'DenseTripletLoss',
+    'GrowingIdentityLoss',
+    'IdentityLoss',
+    'LabeledBatch',
+    'ModalityDistanceLoss',
     'NeighborContrastiveLoss',
+    'SupervisedContrastiveLoss',
+    'VersionOrthogonalityLoss',
+    'WeightedTripletLoss',
+    'batch_hard_triplet',
+    'center_triplet',
     'cluster_contrastive_loss',
     'neighbor_contrastive_loss',
     'neighbor_mask',
     'soft_cluster_contrastive_loss',
+    'squared_weighted_triplet',
     'supervised_contrastive_loss',
     'weighted_regularized_triplet',
 ]

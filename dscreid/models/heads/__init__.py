@@ -1,0 +1,8 @@
+"""Heads of supervised training: modules that turn parts of a batch into another part, such as logits."""
+
+from dscreid.models.heads.alignment_head import AlignmentHead, ReconstructionHead
+from dscreid.models.heads.graph_head import GraphHead
+from dscreid.models.heads.identity_head import IdentityHead, StripeHead
+from dscreid.models.heads.projection_head import ProjectionHead
+
+__all__ = ['AlignmentHead', 'GraphHead', 'IdentityHead', 'ProjectionHead', 'ReconstructionHead', 'StripeHead']
