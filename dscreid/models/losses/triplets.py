@@ -44,6 +44,8 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float = 0.3) ->
     anchor's identity (with itself) and all others ``n``.
     """
     distances, same, has_negative = _distances(features, labels)
+    if not len(labels):
+        return distances.sum()
     positive = distances.masked_fill(~same, 0).amax(dim=1)
     negative = distances.masked_fill(same, torch.inf).amin(dim=1)
     return _mean_over((margin + positive - negative).clamp(min=0), has_negative)
