@@ -1,5 +1,5 @@
-# AuxNet (Du et al., TIFS 2023) without its auxiliary set, generated infrared frames and re-ranking, which HITSZ-VCM lacks
-# or which are no part of a model: ResNet-34, mean over frames, triplet loss with a large margin.
+# AuxNet (Du et al., TIFS 2023): ResNet-34, mean over frames, triplet loss with a large margin. Its auxiliary set and
+# generated infrared frames, which HITSZ-VCM lacks, and its re-ranking are left out.
 _base_ = '../_base_/methods/supervised.py'
 
 num_frames = 2 if _base_._demo else 10

@@ -5,7 +5,8 @@ model = dict(
     backbone=dict(type='MiddleModalityResNet', stripes=4),
     heads=dict(
         static=dict(type='StripeHead', stripes=4),
-        # As in the release, the projection keeps its random weights, which no optimizer has; trained=True lets it learn.
+        # As in the release, whose optimizer misses it, the projection keeps its random weights; trained=True lets it
+        # learn.
         middle=dict(type='ProjectionHead', part='middle', width=64, trained=False),
     ),
     losses=dict(

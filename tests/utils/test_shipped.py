@@ -10,8 +10,8 @@ from dscreid.apis import find_config, load_config, shipped_configs
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones import CLIPVisionTransformer
 from dscreid.utils.checkpoint import load_weights, sha256
-from dscreid.visualization import paper_table
 from dscreid.utils.shipped import DIRECTION, chosen_direction, locate_weights, shipped_folder, split_direction
+from dscreid.visualization import paper_table
 
 TOWER_SHA256 = '65dbcce827a2738753aa547bee697ad16128a35fbe3c773e58020f34355ecbde'
 

@@ -18,9 +18,7 @@ model = dict(
         type='TrackletDataPreprocessor',
         mean=_normalization.mean,
         std=_normalization.std,
-        augmentation=dict(
-            flip=0.5, pad=3 if _demo else 10, visible_views=('plain',), infrared_views=('plain',)
-        ),
+        augmentation=dict(flip=0.5, pad=3 if _demo else 10, visible_views=('plain',), infrared_views=('plain',)),
     ),
     backbone=dict(
         type='TwoStreamResNet',
@@ -50,7 +48,9 @@ optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=1e-3, weight_decay=5e-4) if _demo else _sgd,
     paramwise_cfg=None if _demo else dict(custom_keys={'backbone': dict(lr_mult=0.1)}),
 )
-param_scheduler = [dict(type='CosineAnnealingLR', begin=0, eta_min_ratio=0.01, by_epoch=True, convert_to_iter_based=True)]
+param_scheduler = [
+    dict(type='CosineAnnealingLR', begin=0, eta_min_ratio=0.01, by_epoch=True, convert_to_iter_based=True)
+]
 if not _demo:
     param_scheduler = [
         dict(type='LinearLR', start_factor=0.1, begin=0, end=10, by_epoch=True),

@@ -14,7 +14,7 @@ from dscreid.models.reid import is_supervised
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of an experiment, ``'source'``, ``'supervised'``, ``'adaptation'`` or ``'evaluation'``, and its config."""
+    """A stage, ``'source'``, ``'supervised'``, ``'adaptation'`` or ``'evaluation'``, and its config."""
 
     name: str
     config: Config
@@ -51,10 +51,7 @@ def stages_of(config_path: Path, options: dict[str, Any]) -> list[Stage]:
     stages = []
     if config.get('source') is not None:
         stages = stages_of(Path(config.source.config), inherited_options(options))
-    if config.get('train_cfg') is None:
-        name = 'evaluation'
-    else:
-        name = _kind_of(config.get('model', {}))
+    name = 'evaluation' if config.get('train_cfg') is None else _kind_of(config.get('model', {}))
     return [*stages, Stage(name, config)]
 
 

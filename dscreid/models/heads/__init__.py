@@ -3,6 +3,15 @@
 from dscreid.models.heads.alignment_head import AlignmentHead, ReconstructionHead
 from dscreid.models.heads.graph_head import GraphHead
 from dscreid.models.heads.identity_head import IdentityHead, StripeHead
+from dscreid.models.heads.modality_head import ModalityHead
 from dscreid.models.heads.projection_head import ProjectionHead
 
-__all__ = ['AlignmentHead', 'GraphHead', 'IdentityHead', 'ProjectionHead', 'ReconstructionHead', 'StripeHead']
+__all__ = [
+    'AlignmentHead',
+    'GraphHead',
+    'IdentityHead',
+    'ModalityHead',
+    'ProjectionHead',
+    'ReconstructionHead',
+    'StripeHead',
+]

@@ -11,6 +11,7 @@ from dscreid.models.losses.labeled_batch import LabeledBatch
 from dscreid.models.losses.method_losses import (
     DenseTripletLoss,
     GrowingIdentityLoss,
+    ModalityConfusionLoss,
     ModalityDistanceLoss,
     VersionOrthogonalityLoss,
 )
@@ -40,6 +41,7 @@ __all__ = [
     'GrowingIdentityLoss',
     'IdentityLoss',
     'LabeledBatch',
+    'ModalityConfusionLoss',
     'ModalityDistanceLoss',
     'NeighborContrastiveLoss',
     'SupervisedContrastiveLoss',

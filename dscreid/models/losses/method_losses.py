@@ -25,7 +25,9 @@ class ModalityDistanceLoss(BatchLoss):
         """Compute the mean over all pairs, or a differentiable 0 without any."""
         rows = batch.part(self.part).float()
         labels, visible = batch.labels[: len(rows)], batch.visible[: len(rows)]
-        first, second = (labels[:, None] == labels[None, :]).logical_and(visible[:, None] & ~visible[None, :]).nonzero().T
+        first, second = (
+            (labels[:, None] == labels[None, :]).logical_and(visible[:, None] & ~visible[None, :]).nonzero().T
+        )
         distances = (rows[first] - rows[second]).square().sum(dim=1).clamp(min=1e-12).sqrt()
         return distances.sum() / max(len(distances), 1)
 
@@ -71,8 +73,8 @@ class DenseTripletLoss(BatchLoss):
 class GrowingIdentityLoss(IdentityLoss):
     """Cross entropy whose weight grows as other losses fall (DDAG's graph loss).
 
-    As published, its factor is ``1 / (1 + m)`` with ``m`` the mean over the previous epoch of the sum of all losses that
-    stand before it in the config, and 0 in the first epoch.
+    As published, its factor is ``1 / (1 + m)`` with ``m`` the mean over the previous epoch of the sum of all losses
+    that stand before it in the config, and 0 in the first epoch.
     """
 
     growing: bool = True  #: False leaves ``weight`` alone, which does not depend on the scale of the other losses
@@ -94,3 +96,20 @@ class GrowingIdentityLoss(IdentityLoss):
         total += sum(float(loss.detach()) for loss in batch.losses.values())
         self.record.copy_(torch.tensor([batch.epoch, total, count + 1, factor]))
         return factor * entropy
+
+
+@MODELS.register_module()
+@dataclass(eq=False, repr=False)
+class ModalityConfusionLoss(BatchLoss):
+    """Adversarial loss of MITML on the two logits of a ``ModalityHead``.
+
+    Its classifier learns to tell visible (0) from infrared (1), and the encoder to be classified as neither (2).
+    """
+
+    part: str = 'modality_head'
+
+    def forward(self, batch: LabeledBatch) -> Tensor:
+        """Compute the sum of both cross entropies."""
+        for_head, for_encoder = batch.part(self.part).unbind(1)
+        target = (~batch.visible).long()
+        return F.cross_entropy(for_head, target) + F.cross_entropy(for_encoder, torch.full_like(target, 2))

@@ -54,9 +54,7 @@ class SourceReID(SupervisedReID):
             if identity:
                 heads[half] = dict(type='IdentityHead', part=f'neck_{half}')
             terms = {
-                'id': dict(
-                    type='IdentityLoss', weight=identity, part=f'{half}_head', label_smoothing=label_smoothing
-                ),
+                'id': dict(type='IdentityLoss', weight=identity, part=f'{half}_head', label_smoothing=label_smoothing),
                 'triplet': dict(type='WeightedTripletLoss', weight=triplet, part=half),
                 'contrast': dict(type='SupervisedContrastiveLoss', weight=contrast, part=f'neck_{half}'),
             }

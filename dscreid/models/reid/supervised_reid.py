@@ -76,11 +76,17 @@ class SupervisedReID(BaseReID):
         ``data_samples`` have a ``label`` in [0, num_classes). The losses are named ``loss_`` and their name.
         """
         batch = self._labeled_batch(self._encode(inputs, self.modalities_of(data_samples)), data_samples)
-        losses = batch.losses
+        losses, read = batch.losses, set[str]()
         for name, loss in self.losses.items():
             assert isinstance(loss, BatchLoss)
             if loss.weight and loss.is_active(self.epoch):
                 losses[f'loss_{name}'] = loss.weight * loss(batch)
+                read |= set(loss.reads)
+        for name in self.head_names:
+            if losses and name not in read:
+                # Distributed training would wait for the gradient of a head whose loss is not active.
+                first = next(iter(losses))
+                losses[first] = losses[first] + 0 * batch.parts[name].sum()
         return losses
 
     def _encode(self, inputs: Tensor, modalities: Sequence[str] | None) -> dict[str, Tensor]:

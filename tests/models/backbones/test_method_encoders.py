@@ -1,14 +1,18 @@
-"""Encoders of single supervised methods: non_local, middle_modality, diverse_embedding, part_attention."""
+"""Encoders of supervised methods: non_local, middle_modality, diverse_embedding, part_attention, temporal_gates."""
+
+import copy
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torchvision.models import resnet18
 
 from dscreid.errors import ConfigError
 from dscreid.models.backbones import (
     DiverseEmbeddingResNet,
     MiddleModalityResNet,
     PartAttentionResNet,
+    TemporalGateResNet,
     TwoStreamResNet,
     generalized_mean,
 )
@@ -51,7 +55,8 @@ class TestNonLocal:
         torch.nn.init.ones_(block.norm.weight)
         maps, source = values(0, 1, 4, 2, 2).double(), values(1, 1, 6, 3, 1).double()
         query, key, value = (
-            layer(part)[0].flatten(1).T for layer, part in ((block.query, maps), (block.key, source), (block.value, source))
+            layer(part)[0].flatten(1).T
+            for layer, part in ((block.query, maps), (block.key, source), (block.value, source))
         )
         read = torch.stack([sum((q @ k) * v for k, v in zip(key, value, strict=True)) / 3 for q in query])
         expected = F.linear(read, block.output.weight[:, :, 0, 0], block.output.bias) / (1 + 1e-5) ** 0.5
@@ -168,10 +173,49 @@ class TestPartAttention:
         maps = model.run_layers(model.run_stems(FRAMES, MODALITIES)).unflatten(0, (3, 2))
         gate = model.part_gate.softmax(0)
         for row in range(3):
-            parts = torch.stack([maps[row, :, :, top:bottom].mean(dim=(0, 2, 3)) for top, bottom in ((0, 2), (1, 3), (2, 4))])
+            parts = torch.stack(
+                [maps[row, :, :, top:bottom].mean(dim=(0, 2, 3)) for top, bottom in ((0, 2), (1, 3), (2, 4))]
+            )
             query, key, value = model.part_query(parts), model.part_key(parts), model.part_value(parts)
             expected = static[row] / (1 + 1e-5) ** 0.5
             for p in range(3):
                 weights = torch.stack([query[p] @ key[q] for q in range(3)]).exp()
                 expected = expected + gate[p] * (weights[:, None] * value).sum(0) / weights.sum()
             torch.testing.assert_close(dynamic[row], expected, rtol=1e-4, atol=1e-5)
+
+
+class TestTemporalGates:
+    def test_gates_equal_plain_loops(self):
+        model = build(TemporalGateResNet, num_frames=2).eval()
+        appearance, motion = values(0, 3, 2, 512), values(1, 3, 2, 512)
+        found = model.gate_frames(appearance, motion)
+        for row in range(3):
+            _, (state, _) = model.memory(motion[row : row + 1])
+            memory, expected = state[-1, 0], 0
+            for number, gate in enumerate(model.gates):
+                mixed = (gate.projection(memory) + motion[row, number]) / 2
+                hidden = (gate.gate[0].weight @ mixed + gate.gate[0].bias).relu()
+                factor = (gate.gate[2].weight @ hidden + gate.gate[2].bias).sigmoid()
+                expected = expected + factor * appearance[row, number] / 2
+            torch.testing.assert_close(found[row], expected, rtol=1e-4, atol=1e-6)
+
+    @torch.no_grad()
+    def test_both_copies_of_the_last_layer_are_used(self):
+        model = build(TemporalGateResNet, num_frames=2).eval()
+        static, _ = model(FRAMES, MODALITIES)
+        for layer in (model.layers.layer4, model.motion_layer):
+            saved = copy.deepcopy(layer.state_dict())
+            layer[1].bn2.bias.fill_(1.0)
+            assert not torch.allclose(model(FRAMES, MODALITIES)[0], static)
+            layer.load_state_dict(saved)
+        with pytest.raises(ValueError, match='needs 2 frames, got 1'):
+            model(FRAMES[:, :1], MODALITIES)
+
+    def test_both_copies_start_from_the_files_weights(self, tmp_path):
+        torch.manual_seed(3)
+        weights = resnet18(weights=None).state_dict()
+        torch.save(weights, tmp_path / 'resnet18.pth')
+        model = build(TemporalGateResNet, num_frames=1, pretrained=str(tmp_path / 'resnet18.pth'))
+        model.init_weights()
+        for layer in (model.layers.layer4, model.motion_layer):
+            assert torch.equal(layer[1].conv2.weight, weights['layer4.1.conv2.weight'])

@@ -7,7 +7,6 @@ from torchvision.models import resnet50
 
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones import TwoStreamResNet50, generalized_mean, skip_pretrained
-from dscreid.models.backbones.non_local import NonLocalBlock
 from dscreid.models.backbones.two_stream_resnet import RESNET50_SHA256, RESNET_URLS
 from dscreid.models.reid import AdaptiveReID
 from dscreid.structures import Modality

@@ -113,3 +113,26 @@ class TestAlignment:
         pooled = rebuilt[:, 0].mean(dim=(3, 4)).mean(1)
         expected = F.batch_norm(pooled, None, None, training=True) @ head.classifier.weight.T
         torch.testing.assert_close(head(batch(align_head=rebuilt)), expected)
+
+
+class TestModality:
+    def test_the_classifier_and_the_encoder_have_their_own_gradients(self):
+        head, features = build('ModalityHead', 4, width=6), rows(0, 5, 4).requires_grad_()
+        logits = head(batch(static=features))
+        assert logits.shape == (5, 2, 3)
+        torch.testing.assert_close(logits[:, 0], logits[:, 1])
+        torch.testing.assert_close(logits[:, 0], head.layers(features))
+        logits[:, 0].square().sum().backward(retain_graph=True)
+        assert features.grad is None or not features.grad.any()
+        assert all(parameter.grad.any() for parameter in head.parameters())
+        head.zero_grad()
+        logits[:, 1].square().sum().backward()
+        assert features.grad.any()
+        assert all(parameter.grad is None or not parameter.grad.any() for parameter in head.parameters())
+
+    def test_the_encoder_shall_be_neither(self):
+        logits = rows(0, 5, 2, 3)
+        loss = MODELS.build({'type': 'ModalityConfusionLoss'})(batch(modality_head=logits))
+        logs = logits.log_softmax(2)
+        terms = [-logs[row, 0, 0 if VISIBLE[row] else 1] - logs[row, 1, 2] for row in range(5)]
+        torch.testing.assert_close(loss, torch.stack(terms).mean())

@@ -117,7 +117,9 @@ class TestAlignment:
             masks = [foreground(part[row : row + 1])[0, 0, 0] for part in (maps, positive)]
             for y in range(2):
                 for x in range(2):
-                    gaps = [float((maps[row, 0, :, y, x] - part[row, 0, :, y, x]).norm()) for part in (positive, negative)]
+                    gaps = [
+                        float((maps[row, 0, :, y, x] - part[row, 0, :, y, x]).norm()) for part in (positive, negative)
+                    ]
                     total += float(masks[0][y, x] * masks[1][y, x]) * max(0, 0.3 + gaps[0] - gaps[1]) / 4
         used = torch.tensor([True, False, True])
         assert float(dense_triplet(maps, positive, negative, used)) == pytest.approx(total / 2)

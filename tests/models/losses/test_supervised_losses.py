@@ -39,7 +39,9 @@ def test_triplets_of_the_config_are_the_functions():
     own = batch()
     features, labels = own.parts['static'], own.labels
     torch.testing.assert_close(build('WeightedTripletLoss')(own), weighted_regularized_triplet(features, labels))
-    torch.testing.assert_close(build('BatchHardTripletLoss', margin=0.6)(own), batch_hard_triplet(features, labels, 0.6))
+    torch.testing.assert_close(
+        build('BatchHardTripletLoss', margin=0.6)(own), batch_hard_triplet(features, labels, 0.6)
+    )
     unit = batch_hard_triplet(F.normalize(features, dim=1), labels, 0.3)
     torch.testing.assert_close(build('BatchHardTripletLoss', normalize=True)(own), unit)
 

@@ -106,9 +106,7 @@ class TestCenterTriplet:
     def test_equals_plain_loops(self):
         first, second = random_rows(0, 10, 4), random_rows(1, 10, 4)
         names = sorted(set(LABELS))
-        centers = [
-            {name: part[torch.tensor(LABELS) == name].mean(0) for name in names} for part in (first, second)
-        ]
+        centers = [{name: part[torch.tensor(LABELS) == name].mean(0) for name in names} for part in (first, second)]
         terms = []
         for name in names:
             gaps = {other: float((centers[0][name] - centers[1][other]).norm()) for other in names}

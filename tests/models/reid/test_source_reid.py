@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from mmengine.optim import OptimWrapper
 
 from dscreid.errors import ConfigError
+from dscreid.models.heads import IdentityHead
 from dscreid.models.losses import weighted_regularized_triplet
 from dscreid.models.reid import SourceReID
-from dscreid.models.heads import IdentityHead
 from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample
 

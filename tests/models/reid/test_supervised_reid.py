@@ -117,8 +117,14 @@ def test_derived_models_are_supervised_too():
 @pytest.mark.parametrize(
     ('keywords', 'message'),
     [
-        (dict(losses=dict(id=dict(type='IdentityLoss', part='dynamic_head'))), "no part is named 'dynamic_head'; known"),
-        (dict(heads=dict(static=dict(type='IdentityHead', part='maps'))), "IdentityHead: no part is named 'maps'; known"),
+        (
+            dict(losses=dict(id=dict(type='IdentityLoss', part='dynamic_head'))),
+            "no part is named 'dynamic_head'; known",
+        ),
+        (
+            dict(heads=dict(static=dict(type='IdentityHead', part='maps'))),
+            "IdentityHead: no part is named 'maps'; known",
+        ),
     ],
 )
 def test_unknown_parts_are_refused(keywords, message):
