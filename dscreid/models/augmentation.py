@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dscreid.errors import ConfigError
+from dscreid.models.style import StylePolicy, apply_styles, draw_styles
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample
 
@@ -49,6 +50,7 @@ class TrackletAugmentation:
     erase: Any = None  #: keyword arguments of ``ErasingPolicy`` (``dict()`` for its defaults), or None for no erasing
     visible_views: Sequence[str] = ('plain', 'channel_exchange')  #: views of visible tracklets; see ``channel_choices``
     infrared_views: Sequence[str] = ('channel_grey',)  #: views of infrared tracklets
+    style: Any = None  #: keyword arguments of ``StylePolicy``, or None for no random style, the last step
     jitter: Any = None  #: keyword arguments of ``JitterPolicy``, or None for no jitter
     per_frame: bool = False  #: whether each frame has its own draws, as in VLD, not each tracklet
     exchange_before_normalize: bool = False  #: whether to apply the channel view before normalization
@@ -60,6 +62,7 @@ class TrackletAugmentation:
             raise ConfigError(f'pad must be a whole number of pixels, not negative, got {self.pad}')
         self.erase = None if self.erase is None else ErasingPolicy(**self.erase)
         self.jitter = None if self.jitter is None else JitterPolicy(**self.jitter)
+        self.style = None if self.style is None else StylePolicy(**self.style)
         self.views = {
             Modality.RGB.value: _check_views('visible_views', self.visible_views),
             Modality.IR.value: _check_views('infrared_views', self.infrared_views),
@@ -99,7 +102,11 @@ class TrackletAugmentation:
         if self.erase is not None:
             boxes = erase_boxes(uniforms[..., ERASE], frames.shape[-2], frames.shape[-1], self.erase)
             frames = erase_frames(frames, _to(boxes, frames.device), self.erase.fill)
-        return frames if self.exchange_before_normalize else mix_channels(frames, choices), samples
+        frames = frames if self.exchange_before_normalize else mix_channels(frames, choices)
+        if self.style is not None:
+            styles = draw_styles([sample.seed for sample in samples], numbers, visible, self.style)
+            frames = apply_styles(frames, *(_to(part, frames.device) for part in styles))
+        return frames, samples
 
     def _move_and_light(self, frames: Tensor, uniforms: np.ndarray, visible: np.ndarray) -> Tensor:
         device = frames.device

@@ -6,6 +6,7 @@ from dscreid.models.backbones.middle_modality import MiddleModalityResNet
 from dscreid.models.backbones.part_attention import PartAttentionResNet
 from dscreid.models.backbones.pretrained import resize_positional_embedding, skip_pretrained
 from dscreid.models.backbones.spatio_temporal_prompting import FrameAverage, SpatioTemporalPrompting
+from dscreid.models.backbones.style_disturbance import StyleDisturbanceResNet
 from dscreid.models.backbones.temporal_gates import TemporalGateResNet
 from dscreid.models.backbones.timm_backbone import TimmBackbone
 from dscreid.models.backbones.two_stream_resnet import TwoStreamResNet, TwoStreamResNet50, generalized_mean
@@ -18,6 +19,7 @@ __all__ = [
     'MiddleModalityResNet',
     'PartAttentionResNet',
     'SpatioTemporalPrompting',
+    'StyleDisturbanceResNet',
     'TemporalGateResNet',
     'TimmBackbone',
     'TwoStreamResNet',

@@ -1,5 +1,6 @@
 """Losses as pure functions, and thin modules around them for use in configs."""
 
+from dscreid.models.losses.frame_losses import DistillationLoss, FrameDistanceLoss
 from dscreid.models.losses.functional import (
     cluster_contrastive_loss,
     neighbor_contrastive_loss,
@@ -38,6 +39,8 @@ __all__ = [
     'ClusterContrastiveLoss',
     'CrossClusterLoss',
     'DenseTripletLoss',
+    'DistillationLoss',
+    'FrameDistanceLoss',
     'GrowingIdentityLoss',
     'IdentityLoss',
     'LabeledBatch',

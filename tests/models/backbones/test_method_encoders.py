@@ -1,4 +1,4 @@
-"""Encoders of supervised methods: non_local, middle_modality, diverse_embedding, part_attention, temporal_gates."""
+"""Encoders of single supervised methods, and the blocks that they add to ``TwoStreamResNet``."""
 
 import copy
 
@@ -12,6 +12,7 @@ from dscreid.models.backbones import (
     DiverseEmbeddingResNet,
     MiddleModalityResNet,
     PartAttentionResNet,
+    StyleDisturbanceResNet,
     TemporalGateResNet,
     TwoStreamResNet,
     generalized_mean,
@@ -219,3 +220,22 @@ class TestTemporalGates:
         model.init_weights()
         for layer in (model.layers.layer4, model.motion_layer):
             assert torch.equal(layer[1].conv2.weight, weights['layer4.1.conv2.weight'])
+
+
+class TestStyleDisturbance:
+    def test_frames_are_pooled_by_their_generalized_mean(self):
+        model = build(StyleDisturbanceResNet).eval()
+        parts = model.training_parts(FRAMES, MODALITIES)
+        static, _ = model(FRAMES, MODALITIES)
+        torch.testing.assert_close(parts['static'], static, rtol=1e-4, atol=1e-5)
+        frames = parts['frames']
+        assert frames.shape == parts['disturbed_frames'].shape == (3, 2, 512)
+        torch.testing.assert_close(static, (frames**3).mean(1) ** (1 / 3), rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(frames, parts['disturbed_frames'], atol=1e-2)
+        parts['disturbed_frames'].sum().backward()
+        assert model.layers.layer1[0].conv1.weight.grad.any()
+
+    @torch.no_grad()
+    def test_a_lone_tracklet_is_disturbed_by_itself(self):
+        parts = build(StyleDisturbanceResNet).eval().training_parts(FRAMES[:1], ['rgb'])
+        torch.testing.assert_close(parts['disturbed_frames'], parts['frames'], rtol=1e-3, atol=1e-3)
