@@ -10,7 +10,7 @@ from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
 from dscreid.models.losses.labeled_batch import LabeledBatch
 from dscreid.models.losses.supervised import BatchLoss
-from dscreid.models.reid.base import BaseReID
+from dscreid.models.reid.base import BaseReID, BNNeck
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample
 
@@ -66,9 +66,9 @@ class SupervisedReID(BaseReID):
         """Set the epoch, counted from 0, for the schedules of the losses."""
         self.epoch = epoch
 
-    def neck_of(self, half: str) -> nn.Module:
+    def neck_of(self, half: str) -> BNNeck:
         """Return the neck of a half, ``'static'`` or ``'dynamic'``."""
-        return self.get_submodule(f'{half}_neck')
+        return self.static_neck if half == 'static' else self.dynamic_neck
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the active losses of a labeled batch; every process returns those of the global batch.
