@@ -38,7 +38,7 @@ class ChannelNonLocalBlock(nn.Module):
 
     def forward(self, maps: Tensor, source: Tensor) -> Tensor:
         """Add to maps, float (B, C, H, W), what they read from ``source`` (B, C', H', W'), averaged to their size."""
-        source = F.adaptive_avg_pool2d(source, maps.shape[2:])
+        source = F.adaptive_avg_pool2d(source, (maps.shape[2], maps.shape[3]))
         queries, keys, values = (
             layer(given).flatten(2)  # (B, inner, H * W): channels take the place of positions
             for layer, given in ((self.query, maps), (self.key, source), (self.value, source))

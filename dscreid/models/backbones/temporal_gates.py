@@ -44,7 +44,7 @@ class TemporalGateResNet(TwoStreamResNet):
         super().__post_init__()
         if self.stripes != 1 or self.kept_maps:
             raise ConfigError('TemporalGateResNet: needs stripes=1 and no kept_maps')
-        self.motion_layer = copy.deepcopy(self.layers.layer4)
+        self.motion_layer = copy.deepcopy(self.layers.get_submodule('layer4'))
         self.memory = nn.LSTM(self.embed_dim, self.embed_dim, num_layers=2, batch_first=True)
         self.gates = nn.ModuleList(FrameGate(self.embed_dim) for _ in range(self.num_frames))
 
@@ -53,7 +53,7 @@ class TemporalGateResNet(TwoStreamResNet):
         fresh = self.pretrained is not None and not self.is_init
         super().init_weights()
         if fresh:
-            self.motion_layer.load_state_dict(self.layers.layer4.state_dict())
+            self.motion_layer.load_state_dict(self.layers.get_submodule('layer4').state_dict())
 
     def forward(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
         """Encode normalized frames, float ``(N, T, 3, H, W)``: raw static and dynamic features, float32 ``(N, D)``."""
@@ -62,7 +62,7 @@ class TemporalGateResNet(TwoStreamResNet):
         maps = self.run_layers(self.run_stems(inputs, modalities), LAYERS[:3])
         appearance, motion = (
             pool_stripes(layer(maps), 1, self.gem_power)[:, 0].unflatten(0, inputs.shape[:2])
-            for layer in (self.layers.layer4, self.motion_layer)
+            for layer in (self.layers.get_submodule('layer4'), self.motion_layer)
         )
         mean = self.gate_frames(appearance, motion)
         return mean, mean
@@ -75,7 +75,7 @@ class TemporalGateResNet(TwoStreamResNet):
     def gate_frames(self, appearance: Tensor, motion: Tensor) -> Tensor:
         """Gate the appearance features of frames by their motion features, float (N, T, D) each: mean (N, D)."""
         with torch.autocast(motion.device.type, enabled=False):
-            dtype = self.memory.weight_hh_l0.dtype
+            dtype = next(self.memory.parameters()).dtype
             appearance, motion = appearance.to(dtype), motion.to(dtype)
             memory = self.memory(motion)[0][:, -1]
             factors = [gate(memory, motion[:, number]) for number, gate in enumerate(self.gates)]

@@ -78,7 +78,7 @@ class TwoStreamResNet(BaseModule):
         self.channels = {layer: 64 * 2**number * expansion for number, layer in enumerate(LAYERS)}
         self.embed_dim = self.channels['layer4'] * self.stripes
         if self.non_local:
-            self.non_local_blocks = nn.ModuleDict(self._non_local_blocks(trunk))
+            self.non_local_blocks = nn.ModuleDict(dict(self._non_local_blocks(trunk)))
         self.is_init = False
 
     @property

@@ -89,12 +89,13 @@ class GrowingIdentityLoss(IdentityLoss):
         entropy = super().forward(batch)
         if not self.growing:
             return entropy
-        epoch, total, count, factor = self.record.tolist()
+        record = self.get_buffer('record')
+        epoch, total, count, factor = record.tolist()
         if batch.epoch != epoch:
             factor = 1 / (1 + total / count) if count else 0.0
             total = count = 0.0
         total += sum(float(loss.detach()) for loss in batch.losses.values())
-        self.record.copy_(torch.tensor([batch.epoch, total, count + 1, factor]))
+        record.copy_(torch.tensor([batch.epoch, total, count + 1, factor]))
         return factor * entropy
 
 

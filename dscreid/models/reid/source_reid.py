@@ -49,7 +49,8 @@ class SourceReID(SupervisedReID):
                 dynamic_weight * weight for weight in (dynamic_identity_weight, dynamic_triplet_weight, contrast_weight)
             ),
         }
-        heads, losses = {}, {}
+        heads: dict[str, Any] = {}
+        losses: dict[str, Any] = {}
         for half, (identity, triplet, contrast) in weights.items():
             if identity:
                 heads[half] = dict(type='IdentityHead', part=f'neck_{half}')

@@ -55,7 +55,7 @@ class SupervisedReID(BaseReID):
         self.losses = nn.ModuleDict({name: MODELS.build(settings) for name, settings in losses.items() if settings})
         self.epoch = 0
         parts = [self.get_submodule(name) for name in self.head_names] + list(self.losses.values())
-        read = {part for module in parts for part in module.reads}  # type: ignore[union-attr]
+        read = {part for module in parts for part in module.reads}
         if unknown := sorted(read - widths.keys()):
             raise ConfigError(f'{type(self).__name__}: no part is named {unknown[0]!r}; known are {", ".join(widths)}')
         for half in _HALVES:
