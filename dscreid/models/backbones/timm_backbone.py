@@ -45,10 +45,14 @@ class TimmBackbone(BaseModule):
             raise ConfigError(f'TimmBackbone: timm {timm.__version__} has no model {model_name!r}{hint}')
         self.model_name, self.pretrained, self.pretrained_sha256 = model_name, pretrained, pretrained_sha256
         try:
-            self.network = timm.create_model(model_name, pretrained=False, num_classes=0, **options)
+            network: Any = timm.create_model(model_name, pretrained=False, num_classes=0, **options)
         except TypeError as error:
             raise ConfigError(f'TimmBackbone: {model_name} cannot be built with {dict(options)}: {error}') from error
-        self.embed_dim: int = self.network.num_features
+        self.network: nn.Module = network
+        self.embed_dim: int = network.num_features
+        classifier = network.pretrained_cfg.get('classifier') or ()
+        #: names of the classifier's modules in files of this model
+        self.classifier = (classifier,) if isinstance(classifier, str) else tuple(classifier)
         if num_heads < 0 or (num_heads and self.embed_dim % num_heads):
             raise ConfigError(f'TimmBackbone: num_heads must be 0 or divide {self.embed_dim}, got {num_heads}')
         self.attn = nn.MultiheadAttention(self.embed_dim, num_heads, batch_first=True) if num_heads else None
@@ -61,9 +65,7 @@ class TimmBackbone(BaseModule):
             name = self.model_name
             remedy = f'get the weights of {name} from the Hugging Face hub (timm/{name}...)'
             file = find_weights(self.pretrained, self.pretrained_sha256, remedy)
-            classifier = self.network.pretrained_cfg.get('classifier') or ()
-            names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-            dropped = tuple(f'{part}.' for part in names)
+            dropped = tuple(f'{part}.' for part in self.classifier)
             weights = {key: value for key, value in load_weights(file).items() if not key.startswith(dropped)}
             if differences := list_differences(self.network, weights):
                 raise CheckpointError(f"{self.pretrained}: does not fit timm's {name} ({in_words(differences)})")
