@@ -13,6 +13,7 @@ from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.preflight import check_stage
 from dscreid.errors import ConfigError
 from dscreid.lab.synthetic import make_spec, render_world
+from dscreid.models.reid import is_supervised
 from dscreid.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS
 from dscreid.utils.shipped import directions, has_directions, split_direction
 
@@ -91,7 +92,7 @@ def test_there_are_configs():
 @every_config
 def test_the_model_builds_in_full_size(path, load):
     config = load(path)
-    if config.model.type == 'SourceReID':
+    if is_supervised(config.model):
         config.model.num_classes = 5
     with torch.device('meta'):  # shapes without memory
         model = MODELS.build(config.model)

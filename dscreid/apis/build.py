@@ -14,6 +14,7 @@ from dscreid.engine.schedule import check_schedules
 from dscreid.engine.source_weights import check_resumable, unwrap_model
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones import skip_pretrained
+from dscreid.models.reid import is_supervised
 from dscreid.registry import DATASETS
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import load_checkpoint
@@ -35,7 +36,7 @@ def build_runner(
         check_same_run(resumed, load_checkpoint(resumed), settings, source_checkpoint)
     config = copy.deepcopy(config)
     config.experiment_name = unique_name(config.work_dir)
-    if config.model.type == 'SourceReID':
+    if is_supervised(config.model):
         _count_classes(config)
     disable_incomplete_loops(config)
     config.resume, config.load_from = resumed is not None, resumed and str(resumed)

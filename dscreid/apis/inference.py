@@ -12,7 +12,7 @@ from dscreid.apis.config import config_name, load_config, require_keys
 from dscreid.engine.common_settings import fill_common_settings
 from dscreid.engine.source_weights import load_source_weights
 from dscreid.errors import ConfigError
-from dscreid.models.reid import BaseReID
+from dscreid.models.reid import BaseReID, is_supervised
 from dscreid.registry import MODELS
 from dscreid.utils.build_errors import config_errors
 
@@ -50,7 +50,7 @@ def build_model(config: Config) -> BaseReID:
     """Build a config's model without weights; a classifier whose size the data decides gets one output."""
     require_keys(config, 'model')
     settings = dict(config.model)
-    if settings.get('type') == 'SourceReID' and settings.get('num_classes') is None:
+    if is_supervised(settings) and settings.get('num_classes') is None:
         settings['num_classes'] = 1  # features need no classifier
     with config_errors(f'{config_name(config)}: model'):
         return MODELS.build(settings)

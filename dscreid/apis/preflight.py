@@ -21,7 +21,8 @@ from dscreid.engine.label_state import held_centers
 from dscreid.engine.schedule import turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError, LabelingError
-from dscreid.models.reid import AdaptiveReID, BaseReID
+from dscreid.models.losses import BatchLoss
+from dscreid.models.reid import AdaptiveReID, BaseReID, SupervisedReID
 from dscreid.pseudo_labels import CrossLabels, Labeler, LabelingContext, PseudoLabels
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.build_errors import config_errors
@@ -55,8 +56,8 @@ def try_runner(runner: Runner) -> str:
     """Decode and encode two tracklets of each set, and make one training step; return a line that describes it.
 
     For an adaptation, artificial features are labeled by each labeler, the memories are filled, and the losses are
-    computed for every epoch in which a labeler or a loss begins, and for the last two epochs. The runner must not be
-    used afterwards.
+    computed for every epoch in which a labeler or a loss begins, and for the last two epochs; for supervised training,
+    for every epoch in which a loss begins. The runner must not be used afterwards.
 
     Raises:
         DscreidError: If a frame cannot be read, or the parts do not fit together.
@@ -117,10 +118,21 @@ def _try_step(runner: Runner, model: BaseReID, hook: ClusterHook | None) -> None
         batch = model.data_preprocessor(runner.train_loop.dataloader.collate_fn(items), training=True)
         if isinstance(model, AdaptiveReID) and hook is not None:
             total = _losses_of_adaptation(runner, model, hook, batch)
+        elif isinstance(model, SupervisedReID):
+            total = _losses_of_all_epochs(model, batch)
         else:
             total = _sum(model(**batch, mode='loss'))
     with config_errors(f'the step of the optimizer {_FAILS}'):
         runner.optim_wrapper.update_params(total)
+
+
+def _losses_of_all_epochs(model: SupervisedReID, batch: dict[str, Any]) -> Tensor:
+    """Sum the losses of every epoch in which a loss begins."""
+    totals = []
+    for epoch in sorted({0, *(loss.begin for loss in model.losses.values() if isinstance(loss, BatchLoss))}):
+        model.set_epoch(epoch)
+        totals.append(_sum(model(**batch, mode='loss')))
+    return torch.stack(totals).sum()
 
 
 def _rows(dataset: Any) -> list[int]:

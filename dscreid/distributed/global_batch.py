@@ -1,7 +1,7 @@
 """Gather the global batch, of which each process holds a part."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine import dist
@@ -14,31 +14,45 @@ _NO_LABEL = -1
 
 
 def gather_batch(
-    static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]
-) -> tuple[Tensor, Tensor, Sequence[ReIDDataSample]]:
+    parts: Mapping[str, Tensor], data_samples: Sequence[ReIDDataSample]
+) -> tuple[dict[str, Tensor], Sequence[ReIDDataSample]]:
     """Gather features and data samples of the global batch, in the order a single process would have.
 
     All processes must compute the same loss from the result. The gradient of a process's own features is multiplied by
     the number of processes, so that the mean taken by ``DistributedDataParallel`` is the gradient of that loss.
 
     Args:
-        static: This process's static features, float (n, D); n must be equal on all processes.
-        dynamic: This process's dynamic features, float (n, D).
+        parts: This process's features by name, float (v * n, ...); n must be equal on all processes. With v > 1, the n
+            rows of the first version of each data sample come first, then those of the second version, and so on.
         data_samples: n data samples with ``index``, ``modality``, ``position`` (repeated by the next view of a
             tracklet) and, all or none, ``label``.
 
     Returns:
-        Static and dynamic features, each (N, D), and N data samples with only these fields: all first views by
-        position, then all second views, and so on. A single process gets its inputs back.
+        The features, (v * N, ...) each, and N data samples with only these fields: all first views by position, then
+        all second views, and so on. A single process gets its inputs back.
     """
     world_size = dist.get_world_size()
     if world_size == 1:
-        return static, dynamic, data_samples
+        return dict(parts), data_samples
     keys = torch.cat(dist.all_gather(torch.tensor(_keys(data_samples)))).tolist()
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    width = static.shape[1]
-    features = _Gather.apply(torch.cat([static, dynamic], dim=1))[torch.tensor(order, device=static.device)]
-    return features[:, :width], features[:, width:], [_sample(*keys[row]) for row in order]
+    own = [_columns(part, len(data_samples)) for part in parts.values()]
+    rows = _Gather.apply(torch.cat(own, dim=1))[torch.tensor(order, device=own[0].device)]
+    gathered = rows.split([columns.shape[1] for columns in own], dim=1)
+    return (
+        {name: _rows(columns, part) for (name, part), columns in zip(parts.items(), gathered, strict=True)},
+        [_sample(*keys[row]) for row in order],
+    )
+
+
+def _columns(part: Tensor, num_samples: int) -> Tensor:
+    """Put all versions of a data sample into one row: (v * n, ...) to (n, v * D)."""
+    return part.unflatten(0, (-1, num_samples)).transpose(0, 1).flatten(1)
+
+
+def _rows(columns: Tensor, part: Tensor) -> Tensor:
+    """Undo ``_columns`` for a part of the given shape, except that of its rows."""
+    return columns.unflatten(1, (-1, *part.shape[1:])).transpose(0, 1).flatten(0, 1)
 
 
 class _Gather(torch.autograd.Function):

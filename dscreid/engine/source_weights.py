@@ -16,8 +16,8 @@ from dscreid.utils.checkpoint import (
     load_weights,
 )
 
-#: Classifiers are specific to the identities they were trained on, so they are not loaded.
-_HEADS = ('static_head.', 'dynamic_head.')
+#: Heads, such as classifiers, and losses are specific to the training of a model, so they are not loaded.
+_HEAD_SUFFIX, _LOSSES = '_head', 'losses'
 #: Published checkpoints converted by ``convert_vld.py`` do not contain these necks.
 _NECKS = ('static_neck.', 'dynamic_neck.')
 
@@ -35,7 +35,8 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
     Raises:
         CheckpointError: If the file is missing, unsafe, of another architecture, or holds NaN or infinite values.
     """
-    load_model_weights(model, checkpoint, allow_missing=_NECKS + _HEADS, ignore=_HEADS, partial=partial)
+    heads = tuple({f'{name.partition(".")[0]}.' for name in model.state_dict() if _is_of_training(name)})
+    load_model_weights(model, checkpoint, allow_missing=_NECKS + heads, ignore=_is_of_training, partial=partial)
     counts = {name: (int((~value.isfinite()).sum()), value.numel()) for name, value in model.state_dict().items()}
     if broken := [f'{name} ({bad} of {size} values)' for name, (bad, size) in counts.items() if bad]:
         raise CheckpointError(
@@ -53,3 +54,8 @@ def check_resumable(model: nn.Module, checkpoint: str | Path) -> dict:
             'use the config with which the run was started, or another --work-dir'
         )
     return content
+
+
+def _is_of_training(name: str) -> bool:
+    part = name.partition('.')[0]
+    return part.endswith(_HEAD_SUFFIX) or part == _LOSSES

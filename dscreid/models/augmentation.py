@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dscreid.errors import ConfigError
+from dscreid.models.style import StylePolicy, apply_styles, draw_styles
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample
 
@@ -27,7 +28,7 @@ ERASE_ATTEMPTS = 10
 ERASE = slice(12, 13 + 4 * ERASE_ATTEMPTS)
 NUM_UNIFORMS = ERASE.stop
 
-VIEWS = ('plain', 'channel_exchange', 'plain_or_exchange', 'channel_grey')
+VIEWS = ('plain', 'channel_exchange', 'plain_or_exchange', 'plain_or_luminance', 'channel_grey')
 LUMINANCE = 3  # channel choices 0, 1 and 2 copy that channel to all three
 UNCHANGED = 4
 LUMINANCE_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in the published ChannelAug code
@@ -49,6 +50,7 @@ class TrackletAugmentation:
     erase: Any = None  #: keyword arguments of ``ErasingPolicy`` (``dict()`` for its defaults), or None for no erasing
     visible_views: Sequence[str] = ('plain', 'channel_exchange')  #: views of visible tracklets; see ``channel_choices``
     infrared_views: Sequence[str] = ('channel_grey',)  #: views of infrared tracklets
+    style: Any = None  #: keyword arguments of ``StylePolicy``, or None for no random style, the last step
     jitter: Any = None  #: keyword arguments of ``JitterPolicy``, or None for no jitter
     per_frame: bool = False  #: whether each frame has its own draws, as in VLD, not each tracklet
     exchange_before_normalize: bool = False  #: whether to apply the channel view before normalization
@@ -60,6 +62,7 @@ class TrackletAugmentation:
             raise ConfigError(f'pad must be a whole number of pixels, not negative, got {self.pad}')
         self.erase = None if self.erase is None else ErasingPolicy(**self.erase)
         self.jitter = None if self.jitter is None else JitterPolicy(**self.jitter)
+        self.style = None if self.style is None else StylePolicy(**self.style)
         self.views = {
             Modality.RGB.value: _check_views('visible_views', self.visible_views),
             Modality.IR.value: _check_views('infrared_views', self.infrared_views),
@@ -99,7 +102,11 @@ class TrackletAugmentation:
         if self.erase is not None:
             boxes = erase_boxes(uniforms[..., ERASE], frames.shape[-2], frames.shape[-1], self.erase)
             frames = erase_frames(frames, _to(boxes, frames.device), self.erase.fill)
-        return frames if self.exchange_before_normalize else mix_channels(frames, choices), samples
+        frames = frames if self.exchange_before_normalize else mix_channels(frames, choices)
+        if self.style is not None:
+            styles = draw_styles([sample.seed for sample in samples], numbers, visible, self.style)
+            frames = apply_styles(frames, *(_to(part, frames.device) for part in styles))
+        return frames, samples
 
     def _move_and_light(self, frames: Tensor, uniforms: np.ndarray, visible: np.ndarray) -> Tensor:
         device = frames.device
@@ -200,9 +207,10 @@ def channel_choices(view: str, gates: np.ndarray, uniforms: np.ndarray) -> np.nd
     * ``plain``: always unchanged.
     * ``channel_exchange``: one of the three channels, each with probability 1/3 (CAJ's ChannelExchange with gray=2).
     * ``plain_or_exchange``: unchanged or exchanged, with probability 1/2 each, decided once per tracklet (VLD).
+    * ``plain_or_luminance``: unchanged or luminance, with probability 1/2 each, decided once per tracklet (DEEN).
     * ``channel_grey``: a channel, 1/4 each, luminance 1/8, or unchanged 1/8 (CAJ's ChannelAdapGray).
 
-    ``gates``, float64 (n,) in [0, 1), decides ``plain_or_exchange``; ``uniforms`` is float64 (n, F, 2) in [0, 1).
+    ``gates``, float64 (n,) in [0, 1), decides the views ``plain_or_...``; ``uniforms`` is float64 (n, F, 2) in [0, 1).
     """
     exchanged = np.floor(uniforms[..., 0] * 3).astype(np.int64)
     if view == 'plain':
@@ -211,6 +219,8 @@ def channel_choices(view: str, gates: np.ndarray, uniforms: np.ndarray) -> np.nd
         return exchanged
     if view == 'plain_or_exchange':
         return np.where(gates[:, None] < 0.5, UNCHANGED, exchanged)
+    if view == 'plain_or_luminance':
+        return np.where(gates[:, None] < 0.5, UNCHANGED, np.full_like(exchanged, LUMINANCE))
     quarter = np.floor(uniforms[..., 0] * 4).astype(np.int64)
     return np.where(quarter < 3, quarter, np.where(uniforms[..., 1] < 0.5, LUMINANCE, UNCHANGED))
 

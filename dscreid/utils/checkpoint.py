@@ -5,7 +5,7 @@ import logging
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -95,7 +95,7 @@ def load_model_weights(
     path: str | Path,
     *,
     allow_missing: Sequence[str] = (),
-    ignore: Sequence[str] = (),
+    ignore: Callable[[str], bool] = lambda name: False,
     partial: bool = False,
 ) -> None:
     """Load a file's weights into a model. All weights must fit, unless ``partial`` is set.
@@ -104,7 +104,7 @@ def load_model_weights(
         model: Changed in place, and only if everything fits.
         path: The file, as for :func:`load_weights`.
         allow_missing: Prefixes of the model's weights that may be missing in the file; they keep their values.
-        ignore: Prefixes of the file's weights that are skipped, such as ``'static_head.'``.
+        ignore: Whether a weight of the file is skipped, by its name.
         partial: Load the weights whose name and shape fit, and warn with the list of all others.
 
     Raises:
@@ -113,7 +113,7 @@ def load_model_weights(
     """
     content = load_checkpoint(path)
     weights = _weights(path, content)
-    weights = {name: value for name, value in weights.items() if not name.startswith(tuple(ignore))}
+    weights = {name: value for name, value in weights.items() if not ignore(name)}
     differences = list_setting_differences(model, content) + list_differences(model, weights, allow_missing)
     if differences and partial:
         weights = _fitting(model, path, weights, differences)

@@ -30,7 +30,12 @@ class TinyModel(nn.Module):
         self.neck, self.head = nn.BatchNorm1d(3), nn.Linear(3, 4)
 
     def forward(self, inputs, samples):
-        static, dynamic, samples = gather_batch(*self.encoder(inputs).chunk(2, dim=1), samples)
+        static, dynamic = self.encoder(inputs).chunk(2, dim=1)
+        # two versions of each sample, and a part that is not flat
+        parts = {'static': torch.cat([static, -static]), 'map': dynamic[..., None].repeat(1, 1, 2)}
+        parts, samples = gather_batch(parts, samples)
+        static, dynamic = parts['static'][: len(samples)], parts['map'][..., 1]
+        assert torch.equal(parts['static'][len(samples) :], -static)
         labels = torch.tensor([sample.label for sample in samples])
         order = [(sample.position, sample.index, sample.modality) for sample in samples]
         loss = cross_entropy(self.head(self.neck(static)), labels, ignore_index=0)

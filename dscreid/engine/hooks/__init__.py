@@ -7,6 +7,7 @@ from dscreid.engine.hooks.neck_statistics_hook import NeckStatisticsHook
 from dscreid.engine.hooks.selection_hook import SelectionHook
 from dscreid.engine.hooks.small_hooks import (
     EvaluationProgressHook,
+    LossScheduleHook,
     MemoryUpdateHook,
     RandomStateHook,
     SourceWeightsHook,
@@ -20,6 +21,7 @@ __all__ = [
     'DurableCheckpointHook',
     'EvaluationProgressHook',
     'InitialCheckpointHook',
+    'LossScheduleHook',
     'MemoryUpdateHook',
     'NeckStatisticsHook',
     'ProcessAgreementHook',

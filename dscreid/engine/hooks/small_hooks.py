@@ -1,4 +1,4 @@
-"""Hooks of a few lines: weights and random numbers to start from, memories, speed and a progress bar."""
+"""Hooks of a few lines: weights and random numbers to start from, epochs, memories, speed and a progress bar."""
 
 import random
 import time
@@ -52,6 +52,15 @@ class RandomStateHook(Hook):
         random.seed(int(words[0]))
         np.random.seed(words[1])  # noqa: NPY002  the global generator is the subject here
         torch.manual_seed(int(words[2]))  # of all devices
+
+
+@HOOKS.register_module()
+class LossScheduleHook(Hook):
+    """Tell ``SupervisedReID`` the epoch, for losses that begin or end during training."""
+
+    def before_train_epoch(self, runner) -> None:
+        """Set the model's epoch."""
+        unwrap_model(runner.model).set_epoch(runner.epoch)
 
 
 @HOOKS.register_module()

@@ -13,7 +13,7 @@ from dscreid.errors import CheckpointError, DatasetError, DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.memory import is_out_of_memory, within_free_memory
 from dscreid.lab.doctor.stages import Stage, dicts_in
-from dscreid.models.reid import BaseReID
+from dscreid.models.reid import BaseReID, is_supervised
 from dscreid.registry import MODELS
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import load_checkpoint
@@ -67,7 +67,7 @@ def try_model(stage: Stage, num_classes: int | None = None) -> Generator[Finding
 
 def _build(stage: Stage, num_classes: int | None) -> tuple[BaseReID, list[Finding]]:
     settings = copy.deepcopy(stage.config.model)
-    if settings.type == 'SourceReID' and settings.get('num_classes') is None:
+    if is_supervised(settings) and settings.get('num_classes') is None:
         settings.num_classes = num_classes or 1
     files: dict[str, None] = {}
     for part in dicts_in(settings):

@@ -1,6 +1,6 @@
 """The stages of a config and the datasets they read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,12 @@ from mmengine import Config
 
 from dscreid.apis.config import config_name, inherited_options, load_config
 from dscreid.engine.common_settings import walk
+from dscreid.models.reid import is_supervised
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of an experiment: ``'source'``, ``'adaptation'`` or ``'evaluation'``, and its config."""
+    """A stage, ``'source'``, ``'supervised'``, ``'adaptation'`` or ``'evaluation'``, and its config."""
 
     name: str
     config: Config
@@ -50,11 +51,14 @@ def stages_of(config_path: Path, options: dict[str, Any]) -> list[Stage]:
     stages = []
     if config.get('source') is not None:
         stages = stages_of(Path(config.source.config), inherited_options(options))
-    if config.get('train_cfg') is None:
-        name = 'evaluation'
-    else:
-        name = 'source' if config.get('model', {}).get('type') == 'SourceReID' else 'adaptation'
+    name = 'evaluation' if config.get('train_cfg') is None else _kind_of(config.get('model', {}))
     return [*stages, Stage(name, config)]
+
+
+def _kind_of(model: Mapping[str, Any]) -> str:
+    if model.get('type') == 'SourceReID':
+        return 'source'
+    return 'supervised' if is_supervised(model) else 'adaptation'
 
 
 def datasets_of(stages: list[Stage]) -> list[DatasetUse]:

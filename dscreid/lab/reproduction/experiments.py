@@ -23,6 +23,7 @@ class Row:
     tag: str = ''  # suffix of the run's folder name if the row has overrides
     untrained: bool = False  # evaluate the pre-trained tower without any training
     x: float | None = None  # x value of a point of a curve
+    supervised: bool = False  # trained on the identity labels of the target
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class Experiment:
         return f'{name}: {self.title}'
 
 
-def _rows(methods: Mapping[str, str]) -> tuple[Row, ...]:
+def _rows(methods: Mapping[str, str], supervised: bool = False) -> tuple[Row, ...]:
     """Make rows from their names and methods."""
-    return tuple(Row(name, method) for name, method in methods.items())
+    return tuple(Row(name, method, supervised=supervised) for name, method in methods.items())
 
 
 #: Unsupervised methods: B+Clu, from which others start, those of the paper's tables, and further ones.
@@ -79,6 +80,10 @@ def _sweep(name: str, tag: str, values: Sequence[float], *keys: str) -> tuple[Ro
 
 
 _BOTH = ('bupt2hitsz', 'hitsz2bupt')
+#: Rows of the paper's Tables 1 and 2 that have a config, and VLD, from whose model the unsupervised ones start.
+_IMAGE_METHODS = _rows({name: name.lower() for name in ('DDAG', 'LbA', 'CAJ', 'AGW', 'MMN', 'DEEN')}, supervised=True)
+_MITML, _SAADG, _AUXNET = _rows({'MITML': 'mitml', 'SAADG': 'saadg', 'AuxNet': 'auxnet'}, supervised=True)
+_VLD = _rows({'VLD': 'vld'}, supervised=True)
 _CD, _ADABN, _DSC = _rows({'CD': 'cd', 'CD, necks of the target (AdaBN)': 'adabn', 'DSC': 'dsc'})
 _ALPHA_KEYS = 'model.neighbor_losses.0.alpha', 'model.neighbor_losses.1.alpha'
 _ALPHAS = _sweep('alpha', 'alpha', (0.6, 0.7, 0.8, 0.9, 0.95), *_ALPHA_KEYS)
@@ -149,8 +154,17 @@ _STAGES = {
 }
 _UNTRAINED = Row('CLIP (pre-trained tower)', 'cd', tag='untrained', untrained=True)
 _ALL = (
-    Experiment('table1', 'Unsupervised methods', (_CD, _ADABN, *_methods(), _DSC)),
-    Experiment('table2', 'Unsupervised methods', (_CD, _ADABN, *_methods(), _DSC), ('bupt2hitsz',)),
+    Experiment(
+        'table1',
+        'Comparison with and without labels of the target',
+        (*_IMAGE_METHODS, _MITML, *_VLD, _CD, _ADABN, *_methods(), _DSC),
+    ),
+    Experiment(
+        'table2',
+        'Comparison with and without labels of the target',
+        (_MITML, _SAADG, _AUXNET, *_VLD, _CD, _ADABN, *_methods(), _DSC),
+        ('bupt2hitsz',),
+    ),
     Experiment('table3', 'Components of DSC', _rows(_COMPONENTS)),
     Experiment('table4', 'Inside DSJL, with DSLU', _rows(_DSJL)),
     Experiment('table5', 'Inside DSLU, with DSJL', _rows(_DSLU_PARTS)),

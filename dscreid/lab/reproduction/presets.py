@@ -18,7 +18,7 @@ from dscreid.utils.shipped import is_config, shipped_configs, shipped_tools
 if TYPE_CHECKING:
     from mmengine import Config
 
-_FOLDERS = ('dsc', 'baselines', 'resnet50', 'ablations', 'synthetic')
+_FOLDERS = ('dsc', 'baselines', 'resnet50', 'supervised', 'ablations', 'synthetic')
 _REAL_FILES = tuple(f'{folder}/{{method}}_{{direction}}.py' for folder in _FOLDERS)
 _DEMO_FILES = tuple(f'{folder}/{{method}}_demo.py' for folder in _FOLDERS)
 #: Environment variables of the configs' data roots, by layout.

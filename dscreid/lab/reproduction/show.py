@@ -35,6 +35,8 @@ _GAIN_NOTE = (
     'adaptation; in brackets, the 95 % interval of Student’s t, then the number of worlds with a gain.'
 )
 _RANKINGS_NOTE = 'Mean mAP in percent if the same models rank by other features, without a choice per row.'
+_SUPERVISED = 'supervised on the target'
+_SUPERVISED_NOTE = f'Rows that are “{_SUPERVISED}” used its identity labels; they are never bold beside others.'
 _PAPER_NOTE = f'Columns headed “paper” hold the figures of the paper on the real datasets. {PAPER_FOOTNOTE}'
 
 
@@ -136,7 +138,12 @@ def curves_html(summary: Summary) -> str:
 def to_markdown(summary: Summary) -> str:
     """Format a summary as a Markdown table with its notes."""
     rows, notes = summary.rows, [_LEGEND]
-    columns = {heading: _column([row.figure(key) for row in rows]) for key, heading in COLUMNS.items()}
+    supervised = [row.row.supervised for row in rows]
+    marked = [not (own and not all(supervised)) for own in supervised]
+    columns = {heading: _column([row.figure(key) for row in rows], marked) for key, heading in COLUMNS.items()}
+    if any(supervised):
+        notes.append(_SUPERVISED_NOTE)
+        columns = {'labels': [_SUPERVISED if own else 'none' for own in supervised], **columns}
     if any(row.gain for row in rows):
         columns['gain mAP'] = [str(row.gain or '–') for row in rows]
         notes.append(_GAIN_NOTE.format(summary.reference))
@@ -145,7 +152,7 @@ def to_markdown(summary: Summary) -> str:
         notes.append(_PAPER_NOTE)
         for key, heading in COLUMNS.items():
             figures = [Figure(row.paper.metrics[key], None) if row.paper else None for row in rows]
-            columns[f'paper, {heading}'] = _column(figures)
+            columns[f'paper, {heading}'] = _column(figures, marked)
     lines = [['Row', *columns], ['---'] + ['---:'] * len(columns)]
     lines += [[row.row.name, *cells] for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True)]
     text = '\n'.join(f'| {" | ".join(cell.replace("|", "∣") for cell in line)} |' for line in lines)
@@ -165,9 +172,11 @@ def _rankings_table(rows: Sequence[SummaryRow]) -> str:
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + f'\n\n{_RANKINGS_NOTE}'
 
 
-def _column(figures: Sequence[Figure | None]) -> list[str]:
-    """Format figures in percent. The best of several is bold, judged as printed."""
-    known = [round(100 * figure.mean, 1) for figure in figures if figure]
+def _column(figures: Sequence[Figure | None], marked: Sequence[bool]) -> list[str]:
+    """Format figures in percent. The best of several ``marked`` ones is bold, judged as printed."""
+    values = [None if figure is None else round(100 * figure.mean, 1) for figure in figures]
+    known = [value for value, may in zip(values, marked, strict=True) if may and value is not None]
     best = max(known) if len(known) > 1 else None
-    texts = [f'**{figure}**' if figure and round(100 * figure.mean, 1) == best else str(figure) for figure in figures]
+    bold = [may and value is not None and value == best for value, may in zip(values, marked, strict=True)]
+    texts = [f'**{figure}**' if is_best else str(figure) for figure, is_best in zip(figures, bold, strict=True)]
     return ['–' if figure is None else text for figure, text in zip(figures, texts, strict=True)]

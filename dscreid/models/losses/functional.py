@@ -1,4 +1,4 @@
-"""The losses of both stages as pure functions of tensors.
+"""The losses of both stages, except triplets, as pure functions of tensors.
 
 All compute in float32 (float64 for float64 input), even under autocast. Memories never receive gradients.
 """
@@ -6,6 +6,8 @@ All compute in float32 (float64 for float64 input), even under autocast. Memorie
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from dscreid.models.precision import full_precision
 
 OUTLIER = -1
 
@@ -117,7 +119,7 @@ def neighbor_contrastive_loss(
             them. None for none, as published.
     """
     with torch.autocast(features.device.type, enabled=False):
-        features = _full_precision(features)
+        features = full_precision(features)
         bank = F.normalize(bank.detach().to(features.dtype), dim=1)
         logits = F.normalize(features, dim=1) @ bank.T / temperature
         if left_out is not None:
@@ -128,28 +130,6 @@ def neighbor_contrastive_loss(
         divisor = torch.where(count > 0, count + count_offset, 1)
         per_query = -log_probability.masked_fill(~mask, 0).sum(dim=1) / divisor
         return per_query.sum() / max(len(features), 1)
-
-
-def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
-    """Compute the weighted regularization triplet loss of AGW (Ye et al., 2021) within a batch.
-
-    The loss is ``mean_i softplus(sum_p w_ip d_ip - sum_n w_in d_in)`` on Euclidean distances ``d``, with
-    ``w_ip = softmax_p(d_ip)`` over the rows of the anchor's identity (with itself) and ``w_in = softmax_n(-d_in)`` over
-    all others. Unlike in the released code, the softmax is exact. Anchors without negatives are ignored; without any
-    other, the loss is a differentiable 0. ``features`` are float (B, D), not normalized here, ``labels`` int64 (B,).
-    """
-    with torch.autocast(features.device.type, enabled=False):
-        features = _full_precision(features)
-        squares = features.square().sum(dim=1)
-        squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
-        distances = squared.clamp(min=1e-12).sqrt()  # with a finite gradient at 0
-        same = labels[:, None] == labels[None, :]
-        has_negative = ~same.all(dim=1)
-        positive = _masked_softmax_mean(distances, distances, same)
-        # Anchors without a negative get an arbitrary non-empty set, so the softmax is defined; they are dropped below.
-        negative = _masked_softmax_mean(distances, -distances, ~same | ~has_negative[:, None])
-        per_anchor = F.softplus(positive - negative) * has_negative
-        return per_anchor.sum() / has_negative.sum().clamp(min=1)
 
 
 def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
@@ -173,25 +153,16 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
 
 
 def _cluster_logits(features: Tensor, memory: Tensor, temperature: float) -> Tensor:
-    features = _full_precision(features)
+    features = full_precision(features)
     return F.normalize(features, dim=1) @ memory.detach().to(features.dtype).T / temperature
 
 
 def _near_maximum(queries: Tensor, bank: Tensor, alpha: float, own_rows: Tensor | None) -> Tensor:
     with torch.autocast(queries.device.type, enabled=False):
-        queries = _full_precision(queries)
+        queries = full_precision(queries)
         similarity = F.normalize(queries, dim=1) @ F.normalize(bank.to(queries.dtype), dim=1).T
     if similarity.shape[1] == 0:
         return similarity.bool()
     if own_rows is not None:
         similarity = similarity.scatter(1, own_rows[:, None], -torch.inf)
     return similarity > alpha * similarity.amax(dim=1, keepdim=True)
-
-
-def _masked_softmax_mean(values: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
-    weights = logits.masked_fill(~mask, -torch.inf).softmax(dim=1)
-    return (weights * values).sum(dim=1)
-
-
-def _full_precision(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()

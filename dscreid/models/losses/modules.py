@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from operator import index
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from dscreid.models.losses.functional import (
     neighbor_mask,
     soft_cluster_contrastive_loss,
 )
+from dscreid.models.losses.schedule import check_epochs, is_active
 from dscreid.models.memories.feature_memory import FeatureMemory
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, TrackletFeatures
@@ -65,13 +65,13 @@ class CrossClusterLoss(nn.Module):
     def __post_init__(self) -> None:
         super().__init__()
         check_factors(self, self.temperature, self.weight)
-        _check_epochs(self, self.begin, self.end)
+        check_epochs(self, self.begin, self.end)
         kind = {'type': 'ClusterContrastiveLoss', 'temperature': self.temperature}
         self.contrast = MODELS.build({**kind, **(self.half_loss or {})})
 
     def queries_at(self, epoch: int) -> tuple[Modality, ...]:
         """Return the modalities whose features are compared with the other's clusters in an epoch (from 0)."""
-        if not self.weight or not _is_active(self.begin, self.end, epoch):
+        if not self.weight or not is_active(self.begin, self.end, epoch):
             return ()
         both = (Modality.RGB, Modality.IR)
         return (both[epoch % 2],) if self.alternate else both
@@ -134,7 +134,7 @@ class NeighborContrastiveLoss(nn.Module):
         weights = [self.weight, self.static_weight, self.dynamic_weight, unified]
         if not all(isfinite(value) and value >= 0 for value in weights):
             raise ConfigError(f'NeighborContrastiveLoss: weights must be finite numbers >= 0, got {weights}')
-        _check_epochs(self, self.begin, self.end)
+        check_epochs(self, self.begin, self.end)
         factors = [1.0] * len(self.pairs) if self.pair_weights is None else list(self.pair_weights)
         if len(factors) != len(self.pairs) or min(factors) < 0:
             raise ConfigError(
@@ -144,7 +144,7 @@ class NeighborContrastiveLoss(nn.Module):
 
     def weight_at(self, epoch: int, unified: bool) -> float:
         """Return the weight in an epoch (from 0), or 0 if inactive; ``unified``: both modalities share their labels."""
-        if not _is_active(self.begin, self.end, epoch):
+        if not is_active(self.begin, self.end, epoch):
             return 0.0
         return self.unified_weight if unified and self.unified_weight is not None else self.weight
 
@@ -182,12 +182,3 @@ def check_factors(loss: nn.Module, temperature: float, weight: float) -> None:
         raise ConfigError(
             f'{type(loss).__name__}: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
         )
-
-
-def _check_epochs(loss: nn.Module, begin: int, end: int | None) -> None:
-    if index(begin) < 0 or (end is not None and index(end) < begin):
-        raise ConfigError(f'{type(loss).__name__}: needs 0 <= begin <= end, got {begin} and {end}')
-
-
-def _is_active(begin: int, end: int | None, epoch: int) -> bool:
-    return begin <= epoch and (end is None or epoch < end)

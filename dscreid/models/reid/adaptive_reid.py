@@ -90,10 +90,10 @@ class AdaptiveReID(BaseReID):
 
     def losses_of(self, static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses from raw features, float (N, D) each; see ``loss``."""
-        *raw, data_samples = gather_batch(static, dynamic, data_samples)
+        raw, data_samples = gather_batch({'static': static, 'dynamic': dynamic}, data_samples)
         indices, modalities = zip(*((sample.index, sample.modality) for sample in data_samples), strict=True)
         batch = self.memories.locate(indices, modalities)
-        static, dynamic = self._project(*raw)
+        static, dynamic = self._project(**raw)
         crossed, hybrid = (
             () if loss is None else loss.queries_at(self.epoch) for loss in (self.cross_loss, self.hybrid_loss)
         )

@@ -12,6 +12,7 @@ from torch import nn
 from dscreid.engine.hooks import (
     EvaluationProgressHook,
     InitialCheckpointHook,
+    LossScheduleHook,
     MemoryUpdateHook,
     RandomStateHook,
     SourceWeightsHook,
@@ -42,6 +43,14 @@ def test_memories_are_updated_after_each_iteration(fake_runner):
     fake_runner.model.update_memories = lambda: calls.append(1)
     MemoryUpdateHook().after_train_iter(fake_runner, batch_idx=0)
     assert calls == [1]
+
+
+def test_the_model_is_told_the_epoch(fake_runner):
+    epochs = []
+    fake_runner.model, fake_runner.epoch = nn.Identity(), 7
+    fake_runner.model.set_epoch = epochs.append
+    LossScheduleHook().before_train_epoch(fake_runner)
+    assert epochs == [7]
 
 
 @pytest.mark.parametrize(('iteration', 'loads'), [(0, True), (200, False)])

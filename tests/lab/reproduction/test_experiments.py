@@ -25,9 +25,27 @@ def places(tmp_path_factory):
 def test_rows_name_rows_of_the_paper(number):
     table = paper_table(number)
     adabn = {f'{name}, necks of the target (AdaBN)' for name in ('CD', 'baseline')}
-    further = {'B+Clu', 'RPNR', "HIL's labels"} | adabn
-    papers = [row.name for row in find_experiment(f'table{number}').rows if row.name not in further]
-    assert papers == [row.method for row in table.rows if row.unsupervised]
+    further = {'B+Clu', 'VLD', 'RPNR', "HIL's labels"} | adabn
+    rows = [row for row in find_experiment(f'table{number}').rows if row.name not in further]
+    assert [row.name for row in rows if not row.supervised] == [row.method for row in table.rows if row.unsupervised]
+    # those that have a config, in the paper's order
+    names = [row.name for row in rows if row.supervised]
+    assert names == [row.method for row in table.rows if row.method in names and not row.unsupervised]
+
+
+@pytest.mark.parametrize('data', PRESETS)
+def test_supervised_rows_train_on_labels_of_the_target(places, data):
+    place = places[data]
+    rows = {row.method: row for number in (1, 2) for row in find_experiment(f'table{number}').rows if row.supervised}
+    assert {'agw', 'auxnet', 'vld'} <= set(rows)
+    for row in rows.values():
+        for direction in DIRECTIONS:
+            config = place.read(place.config_path(row.method, direction))
+            train, test = config.train_dataloader.dataset, config.test_dataloader.dataset
+            assert config.get('source') is None
+            assert (train.type, train.root, train.split) == (test.type, test.root, 'train')
+            assert train.get('labelled', True)
+            assert config.train_dataloader.sampler.type == 'IdentitySampler'
 
 
 @each_place

@@ -67,6 +67,20 @@ def test_equal_figures_are_both_best_and_a_single_row_is_none(summary):
     assert '**' not in to_markdown(alone)
 
 
+def test_rows_with_labels_of_the_target_are_named_and_not_best():
+    supervised = SummaryRow(Row('s', 's', supervised=True), {1: metrics(0.9)})
+    others = [SummaryRow(Row(name, name), {1: metrics(value)}) for name, value in (('a', 0.4), ('b', 0.5))]
+    text = to_markdown(Summary('t', (supervised, *others)))
+    first, second, third = text.splitlines()[4:7]
+    assert first == '| s | supervised on the target |' + ' 90.0 |' * 6 + ' 1 |'
+    assert second == '| a | none |' + ' 40.0 |' * 6 + ' 1 |'
+    assert third == '| b | none |' + ' **50.0** |' * 6 + ' 1 |'
+    assert 'used its identity labels' in text
+    # among themselves, one is
+    alone = to_markdown(Summary('t', (supervised, SummaryRow(Row('u', 'u', supervised=True), {1: metrics(0.8)}))))
+    assert '**90.0**' in alone
+
+
 def test_titles_name_no_other_target_than_that_of_the_runs(bench):
     bench.run('table3', rows=['cd'], seeds=(1,))
     text, _ = show_experiment('table3', bench.place, ('bupt2hitsz',))

@@ -11,7 +11,6 @@ from dscreid.models.losses import (
     neighbor_contrastive_loss,
     neighbor_mask,
     soft_cluster_contrastive_loss,
-    weighted_regularized_triplet,
 )
 
 
@@ -74,22 +73,6 @@ def neighbor_oracle(features, bank, mask, temperature, count_offset, left_out=No
             terms = [-math.log(weights[j] / sum(weights)) for j in neighbors]
             total += sum(terms) / (len(neighbors) + count_offset)
     return total / len(features)
-
-
-def triplet_oracle(features, labels):
-    terms = []
-    for i in range(len(features)):
-        distance = [float((features[i] - other).norm()) for other in features]
-        positive = [j for j in range(len(features)) if labels[j] == labels[i]]  # the anchor among them
-        negative = [j for j in range(len(features)) if labels[j] != labels[i]]
-        if not negative:
-            continue
-        far = sum(math.exp(distance[j]) * distance[j] for j in positive)
-        far /= sum(math.exp(distance[j]) for j in positive)
-        near = sum(math.exp(-distance[j]) * distance[j] for j in negative)
-        near /= sum(math.exp(-distance[j]) for j in negative)
-        terms.append(math.log(1 + math.exp(far - near)))
-    return sum(terms) / len(terms)
 
 
 class TestClusterContrastive:
@@ -350,34 +333,3 @@ class TestNeighborContrastive:
         features = random_rows(0, 3, 4).requires_grad_()
         bank, mask = random_rows(1, 6, 4), random_rows(2, 3, 6) > 0
         assert torch.autograd.gradcheck(lambda x: neighbor_contrastive_loss(x, bank, mask, 0.5), features)
-
-
-class TestWeightedRegularizedTriplet:
-    def test_equals_a_plain_loop(self):
-        features, labels = random_rows(0, 10, 4), torch.tensor([0, 0, 1, 1, 1, 2, 3, 3, 0, 2])
-        expected = triplet_oracle(features, labels.tolist())
-        assert float(weighted_regularized_triplet(features, labels)) == pytest.approx(expected, rel=1e-6)
-
-    def test_far_negatives_keep_their_weight(self):
-        # all distances near 60: exp(-60) is far below the 1e-6 in the published denominator
-        features = 40 * torch.eye(4, dtype=torch.float64)
-        labels = torch.arange(4)
-        expected = triplet_oracle(features, labels.tolist())
-        assert float(weighted_regularized_triplet(features, labels)) == pytest.approx(expected, rel=1e-6)
-
-    @pytest.mark.parametrize('count', [0, 1, 4])
-    def test_one_identity_gives_a_differentiable_zero(self, count):
-        features = random_rows(0, count, 3).requires_grad_()
-        loss = weighted_regularized_triplet(features, torch.zeros(count, dtype=torch.int64))
-        loss.backward()
-        assert loss.item() == 0
-        assert torch.isfinite(features.grad).all()
-
-    def test_equal_features_keep_a_finite_gradient(self):
-        features = torch.ones(6, 3, requires_grad=True)
-        weighted_regularized_triplet(features, torch.tensor([0, 0, 1, 1, 2, 2])).backward()
-        assert torch.isfinite(features.grad).all()
-
-    def test_gradient_equals_finite_differences(self):
-        features, labels = random_rows(0, 6, 3).requires_grad_(), torch.tensor([0, 0, 1, 1, 2, 2])
-        assert torch.autograd.gradcheck(lambda x: weighted_regularized_triplet(x, labels), features)

@@ -7,7 +7,7 @@ from torchvision.models import resnet50
 
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones import TwoStreamResNet50, generalized_mean, skip_pretrained
-from dscreid.models.backbones.two_stream_resnet50 import RESNET50_SHA256, RESNET50_URL
+from dscreid.models.backbones.two_stream_resnet import RESNET50_SHA256, RESNET_URLS
 from dscreid.models.reid import AdaptiveReID
 from dscreid.structures import Modality
 from dscreid.utils.checkpoint import sha256
@@ -133,9 +133,9 @@ class TestPretrained:
         model = TwoStreamResNet50(pretrained='nowhere/resnet50.pth')
         with pytest.raises(CheckpointError, match=r'nowhere/resnet50\.pth: .*not found') as error:
             model.init_weights()
-        assert RESNET50_URL in str(error.value)
+        assert RESNET_URLS[50] in str(error.value)
         assert RESNET50_SHA256 in str(error.value)
-        assert RESNET50_SHA256[:8] in RESNET50_URL
+        assert RESNET50_SHA256[:8] in RESNET_URLS[50]
 
     def test_is_not_read_when_a_checkpoint_brings_the_weights(self):
         model = AdaptiveReID(TwoStreamResNet50(pretrained='nowhere/resnet50.pth'))
