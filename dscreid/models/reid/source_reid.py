@@ -89,7 +89,7 @@ class SourceReID(BaseReID):
         given = [sample.get('label') for sample in data_samples]
         if any(label is None for label in given):
             raise ConfigError('SourceReID needs a label in every data sample; use a training split with labelled=True')
-        labels = torch.tensor(given, dtype=torch.int64, device=inputs.device)
+        labels = torch.tensor(given, dtype=torch.int64).to(inputs.device, non_blocking=True)
         losses = self._half_losses('static', static, self.static_neck(static), self.static_head, labels)
         if self.dynamic_head is None:
             self.dynamic_neck(dynamic.detach())
