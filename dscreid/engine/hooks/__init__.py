@@ -5,6 +5,7 @@ from dscreid.engine.hooks.cluster_hook import ClusterHook, find_cluster_hook
 from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook, InitialCheckpointHook
 from dscreid.engine.hooks.selection_hook import SelectionHook
 from dscreid.engine.hooks.small_hooks import (
+    DeferredRuntimeInfoHook,
     EvaluationProgressHook,
     MemoryUpdateHook,
     RandomStateHook,
@@ -16,6 +17,7 @@ from dscreid.engine.hooks.training_guard_hook import ProcessAgreementHook, Train
 __all__ = [
     'BadFramesHook',
     'ClusterHook',
+    'DeferredRuntimeInfoHook',
     'DurableCheckpointHook',
     'EvaluationProgressHook',
     'InitialCheckpointHook',
