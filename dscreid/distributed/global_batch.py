@@ -37,7 +37,8 @@ def gather_batch(
     keys = torch.cat(dist.all_gather(torch.tensor(_keys(data_samples)))).tolist()
     order = sorted(range(len(keys)), key=keys.__getitem__)
     width = static.shape[1]
-    features = _Gather.apply(torch.cat([static, dynamic], dim=1))[torch.tensor(order, device=static.device)]
+    rows = torch.tensor(order).to(static.device, non_blocking=True)
+    features = _Gather.apply(torch.cat([static, dynamic], dim=1))[rows]
     return features[:, :width], features[:, width:], [_sample(*keys[row]) for row in order]
 
 

@@ -71,9 +71,11 @@ class TwoStreamResNet50(BaseModule):
             members = [row for row, own in enumerate(modalities) if own is modality]
             if members:
                 stem = self.stems[modality.value]
-                maps.append(stem(inputs[members].flatten(0, 1)).unflatten(0, (len(members), -1)))
+                own_rows = torch.tensor(members).to(inputs.device, non_blocking=True)
+                maps.append(stem(inputs[own_rows].flatten(0, 1)).unflatten(0, (len(members), -1)))
                 rows += members
-        return torch.cat(maps)[torch.tensor(rows).argsort().to(inputs.device)].flatten(0, 1)
+        order = torch.tensor(rows).argsort().to(inputs.device, non_blocking=True)
+        return torch.cat(maps)[order].flatten(0, 1)
 
 
 def _parts(network: ResNet, *names: str) -> nn.Sequential:
