@@ -1,0 +1,32 @@
+"""Step 8: a run through NCCL with one process, and with one process for each device, compared with each other."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from dscreid.lab.acceptance.plan import Settings
+from dscreid.lab.acceptance.runs import run_tiny, tensor_differences
+from dscreid.utils.checkpoint import load_checkpoint
+
+#: Largest difference of a weight between runs of one and of several processes, after Adam's steps.
+TOLERANCE = 1e-2
+
+
+def measure(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Yield that each run ended, and the weights that differ by more than ``TOLERANCE``."""
+    folder = settings.fresh_folder('processes')
+    run_tiny(settings, folder / '1', ranks=1)
+    yield {'1': 'finished'}
+    devices = 2 if settings.pretend else torch.cuda.device_count()
+    if devices == 1:
+        yield {'several': 'not run: there is one device'}
+        return
+    run_tiny(settings, folder / str(devices), ranks=devices)
+    weights = [load_checkpoint(folder / str(count) / 'epoch_2.pth')['state_dict'] for count in (1, devices)]
+    different = tensor_differences(*weights, _far)
+    yield {str(devices): 'finished', 'different': different, 'problems': ['weights differ'] if different else []}
+
+
+def _far(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return bool((one.double() - other.double()).abs().max() > TOLERANCE)
