@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ def run_tiny(
     resume: bool = False,
     kill_at: Path | None = None,
     ranks: int | None = None,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Run DSC on the tiny world in a process of its own.
 
@@ -59,16 +61,17 @@ def run_tiny(
         resume: Whether to continue the run in the folder.
         kill_at: A file after whose appearance the run is killed, or None.
         ranks: Number of processes that work as one, as with torchrun; None for a plain run.
+        options: Further options of the config.
 
     Raises:
         RuntimeError: If a process fails, or the run ends before it is killed.
     """
     # a process that is forked starts at once, but may not use the GPU
     context: Any = multiprocessing.get_context('fork' if settings.pretend else 'spawn')
+    given = {**_OPTIONS, **options, 'data_root': str(tiny_world(settings))}
     environment = {} if ranks is None else launch_variables(ranks)
     processes = [
-        context.Process(target=_run, args=(tiny_world(settings), work_dir, resume, environment, rank))
-        for rank in range(ranks or 1)
+        context.Process(target=_run, args=(work_dir, resume, environment, rank, given)) for rank in range(ranks or 1)
     ]
     for process in processes:
         process.start()
@@ -92,15 +95,15 @@ def launch_variables(ranks: int) -> dict[str, str]:
     return {'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port), 'WORLD_SIZE': str(ranks)}
 
 
-def _run(world: Path, work_dir: Path, resume: bool, environment: Mapping[str, str], rank: int) -> None:
+def _run(work_dir: Path, resume: bool, environment: Mapping[str, str], rank: int, options: Mapping[str, Any]) -> None:
     work_dir.parent.mkdir(parents=True, exist_ok=True)
     log = os.open(work_dir.with_suffix('.log'), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.environ.update({**environment, 'RANK': str(rank), 'LOCAL_RANK': str(rank)} if environment else {})
     launcher = 'pytorch' if environment else 'none'
-    options = {**_OPTIONS, 'data_root': str(world)}
-    run_experiment('dsc/dsc_demo', RunOptions(work_dir, resume=resume, launcher=launcher, config_options=options))
+    run = RunOptions(work_dir, resume=resume, launcher=launcher, config_options=dict(options))
+    run_experiment('dsc/dsc_demo', run)
 
 
 def tensor_differences(left: Any, right: Any, differ: Callable[[torch.Tensor, torch.Tensor], bool]) -> list[str]:
