@@ -14,7 +14,6 @@ import mmengine.device.utils
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
 
 aten = torch.ops.aten
 CUDA = torch.device('cuda', 0)
@@ -206,17 +205,6 @@ def _place():
     return f'{"/".join(path.parts[-3:])}:{frame.f_lineno}'
 
 
-def _load_with(load):
-    """``torch.load`` that reads tensors on the host, and then copies them if they belong on the GPU."""
-
-    def read(*args, map_location=None, **kwargs):
-        content = load(*args, map_location=HOST, **kwargs)
-        on_gpu = str(map_location).startswith('cuda')
-        return tree_map_only(torch.Tensor, torch.Tensor.cuda, content) if on_gpu else content
-
-    return read
-
-
 @contextmanager
 def pretended_gpu():
     """Within the block, PyTorch and MMEngine find one GPU, the pretended one; yields the ``PretendedGPU``."""
@@ -242,7 +230,6 @@ def pretended_gpu():
         for name, answer in answers.items():
             stack.enter_context(patch.object(torch.cuda, name, lambda *_, answer=answer, **__: answer))
         stack.enter_context(patch.object(torch.cuda, 'synchronize', lambda *_: gpu.note_wait('synchronize')))
-        stack.enter_context(patch.object(torch, 'load', _load_with(torch.load)))
         stack.enter_context(patch.object(mmengine.device.utils, 'DEVICE', 'cuda'))
         stack.enter_context(gpu)
         stack.enter_context(_DeviceNames())

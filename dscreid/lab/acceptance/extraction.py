@@ -64,7 +64,7 @@ def _rendered(settings: Settings) -> Path:
 
 
 def _loader(settings: Settings, world: Path) -> DataLoader:
-    options = {'data_root': str(world), 'train_dataloader.dataset.expected_statistics': None}
+    options: dict[str, Any] = {'data_root': str(world), 'train_dataloader.dataset.expected_statistics': None}
     options['train_dataloader.num_workers'] = 0 if settings.pretend else min(usable_cores(), 16)
     config = settings.main_config(**options)
     fit_to_machine(config)

@@ -35,7 +35,7 @@ def _gpu() -> dict[str, Any]:
         'gpu_memory_gb': total / 1e9,
         'cuda': torch.version.cuda,
         'cudnn': torch.backends.cudnn.version(),
-        'nccl': '.'.join(map(str, torch.cuda.nccl.version())),  # type: ignore[attr-defined]  # it has no stub
+        'nccl': '.'.join(map(str, torch.cuda.nccl.version())),
         'bfloat16': torch.cuda.is_bf16_supported(),
     }
 

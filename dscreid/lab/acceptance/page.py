@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from dscreid.visualization.page import TableRow, page_html, paragraphs_html, part
 
 
@@ -15,7 +17,7 @@ def acceptance_html(record: Mapping[str, Any]) -> str:
     columns = ('outcome', 'seconds', 'limit')
     overview = part('table', label='Steps', corner='step', columns=columns, rows=rows, texts=True)
     sections = [('Steps', overview)]
-    sections += [(one['title'], _section(one)) for one in outcomes.values()]
+    sections += [(str(one['title']), _section(one)) for one in outcomes.values()]
     return page_html('Acceptance on a GPU', paragraphs_html(_introduction(record)), sections)
 
 
@@ -33,10 +35,12 @@ def _introduction(record: Mapping[str, Any]) -> list[str]:
     return texts
 
 
-def _section(outcome: Mapping[str, Any]) -> str:
+def _section(outcome: Mapping[str, Any]) -> Markup:
     texts = [outcome['error']] if 'error' in outcome else []
     rows = [TableRow(name, [value]) for name, value in _flat(outcome['results'])]
-    table = part('table', label='Figures', corner='figure', columns=('value',), rows=rows, texts=True) if rows else ''
+    table = (
+        part('table', label='Figures', corner='figure', columns=('value',), rows=rows, texts=True) if rows else Markup()
+    )
     return paragraphs_html(texts) + table
 
 

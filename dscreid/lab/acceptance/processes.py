@@ -25,8 +25,8 @@ def measure(settings: Settings) -> Iterator[dict[str, Any]]:
         yield {'several': 'not run: there is one device'}
         return
     run_tiny(settings, folder / str(devices), ranks=devices, options=_PLAIN)
-    weights = [load_checkpoint(folder / str(count) / 'epoch_2.pth')['state_dict'] for count in (1, devices)]
-    different = tensor_differences(*weights, _far)
+    one, several = (load_checkpoint(folder / str(n) / 'epoch_2.pth')['state_dict'] for n in (1, devices))
+    different = tensor_differences(one, several, _far)
     yield {str(devices): 'finished', 'different': different, 'problems': ['weights differ'] if different else []}
 
 

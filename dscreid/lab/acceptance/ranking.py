@@ -1,6 +1,7 @@
 """Step 6: evaluation at the size of HITSZ-VCM and of 100,000 queries, and whether the figures are the processor's."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,20 +21,25 @@ def measure(settings: Settings) -> Iterator[dict[str, Any]]:
     sizes, dimension = ((200, 400), 32) if settings.pretend else ((5_400, 100_000), 1536)
     for size in sizes:
         sides = _world(size, dimension, settings.device)
-        found: list[dict[str, Any]] = []
-        seconds = timing.seconds_of_one(lambda sides=sides, found=found: found.append(_rank(sides)), settings.device)
-        figures: dict[str, Any] = {'seconds': seconds, 'mAP': found[0]['mAP']}
+        seconds, found = _timed(sides, settings.device)
+        figures: dict[str, Any] = {'seconds': seconds, 'mAP': found['mAP']}
         yield {f'{size:,} x {size:,}': figures}
         if size == sizes[0]:
-            figures |= {'gpu_gb': timing.peak_gb(lambda sides=sides: _rank(sides), settings.device)}
+            figures |= {'gpu_gb': timing.peak_gb(partial(_rank, sides), settings.device)}
             expected = _rank([side.cpu() for side in sides])
-            figures |= {'largest_difference': max(abs(value - expected[name]) for name, value in found[0].items())}
+            figures |= {'largest_difference': max(abs(value - expected[name]) for name, value in found.items())}
             wrong = figures['largest_difference'] > TOLERANCE
             yield {f'{size:,} x {size:,}': figures, 'problems': ["the figures are not the processor's"] * wrong}
 
 
+def _timed(sides: list[Tensor], device: str) -> tuple[float, dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    seconds = timing.seconds_of_one(lambda: found.append(_rank(sides)), device)
+    return seconds, found[0]
+
+
 def _rank(sides: list[Tensor]) -> dict[str, Any]:
-    return rank_metrics(*sides, drop_same_camera=True)  # type: ignore[arg-type]  # mypy does not count the sides
+    return rank_metrics(*sides, drop_same_camera=True)
 
 
 def _world(size: int, dimension: int, device: str) -> list[Tensor]:

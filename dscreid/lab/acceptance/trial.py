@@ -55,7 +55,7 @@ class MethodTrial:
         """Epochs that together use every labeler and loss; [0] for the source stage."""
         if self.hook is None:
             return [0]
-        return epochs_to_try(self.config.train_cfg.max_epochs, self.hook, self.model)  # type: ignore[arg-type]
+        return epochs_to_try(self.config.train_cfg.max_epochs, self.hook, self.model)
 
     def begin_epoch(self, epoch: int) -> PseudoLabels | None:
         """Label artificial features as the method does in an epoch (from 0), and fill the memories with them."""
@@ -92,7 +92,7 @@ class MethodTrial:
         """Make one iteration as a run does, memories included; return the losses by name."""
         losses = self.model.train_step(batch, self.optim_wrapper)
         if self.hook is not None:
-            self.model.update_memories()  # type: ignore[operator]  # of AdaptiveReID
+            self.model.update_memories()
         return losses
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, torch.Tensor]:
