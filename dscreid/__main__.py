@@ -16,6 +16,7 @@ COMMANDS = {
     'test': 'test.py',
     'doctor': 'doctor.py',
     'demo': 'demo.py',
+    'gpu-acceptance': 'gpu_acceptance.py',
     'gallery': 'gallery.py',
     'search': 'search.py',
     'serve': 'serve.py',

@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
-from own_cameras import make_tracklet_folder
+from tiny_methods import ROOTS, render_worlds, shrink, shrink_batches
 from tiny_runner import make_runner
 
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.preflight import check_stage
 from dscreid.errors import ConfigError
-from dscreid.lab.synthetic import make_spec, render_world
 from dscreid.models.reid import is_supervised
 from dscreid.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS
 from dscreid.utils.shipped import directions, has_directions, split_direction
@@ -26,18 +25,6 @@ FILES = sorted(
     for direction in (DIRECTIONS if has_directions(path) else [''])
 )
 NAMES = [str(path.relative_to(CONFIGS)) for path in FILES]
-ROOTS = {
-    'bupt': (
-        'BUPT_CAMPUS',
-        'SYNTHETIC_BUPT',
-        'SYNTHETIC_PRETRAIN',
-        'SYNTHETIC_WARMUP',
-        'SYNTHETIC_EVERYDAY',
-        'SYNTHETIC_EVERYDAY2',
-    ),
-    'hitsz': ('HITSZ_VCM', 'SYNTHETIC_HITSZ'),
-    'own': ('TRACKLETS',),
-}
 #: Where a config's loaders lie.
 LOADING = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'default_hooks')
 every_config = pytest.mark.parametrize('path', FILES, ids=NAMES)
@@ -45,14 +32,8 @@ every_config = pytest.mark.parametrize('path', FILES, ids=NAMES)
 
 @pytest.fixture(scope='module')
 def worlds(tmp_path_factory):
-    """Twelve training identities in both layouts: what the largest batch asks for."""
     folder = tmp_path_factory.mktemp('worlds')
-    size = dict(height=32, width=16, train_ids=12, test_ids=2, tracklets=2, test_tracklets=2)
-    for layout in ('bupt', 'hitsz'):
-        overrides = dict(auxiliary_ids=0) if layout == 'bupt' else {}
-        spec = make_spec('tiny', layout, **size, **overrides)
-        render_world(folder / layout, spec, num_processes=1, progress=False)
-    make_tracklet_folder(folder / 'hitsz', folder / 'own')
+    render_worlds(folder)
     return folder
 
 
@@ -69,19 +50,6 @@ def load(worlds, monkeypatch):
         return config
 
     return load
-
-
-def shrink(node):
-    """Make all towers of a config tiny, and drop what only their real size can load."""
-    if isinstance(node, dict):
-        if node.get('type') == 'CLIPVisionTransformer':
-            node.update(layers=2, width=32, heads=2, stem=None, pretrained=None)
-        if node.get('type') == 'SpatioTemporalPrompting':
-            node.update(start_layer=1, num_heads=2)
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for value in node:
-            shrink(value)
 
 
 def test_there_are_configs():
@@ -163,23 +131,6 @@ def test_it_passes_the_trial_before_long_work(path, load):
     shrink_batches(config._cfg_dict)
     config.param_scheduler = None
     check_stage(config)
-
-
-def shrink_batches(node):
-    """Two iterations of two people by two tracklets, in tiny frames."""
-    if isinstance(node, dict):
-        if node.get('type') == 'PseudoLabelSampler':
-            node.update(visible=(2, 2), infrared=(2, 2), iterations=2)
-        if node.get('type') == 'IdentitySampler':
-            node.update(num_identities=2, num_tracklets=2, iterations=2)
-        if node.get('type') == 'LoadFrames':
-            node.update(size=(32, 16))
-        if node.get('type') == 'CLIPVisionTransformer':
-            node.update(image_size=(32, 16))
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for value in node:
-            shrink_batches(value)
 
 
 @every_config

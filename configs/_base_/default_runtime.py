@@ -3,7 +3,7 @@ default_scope = 'dscreid'
 
 # The hooks of a method stand here too, not in custom_hooks: a config that inherits can change one of them by its name.
 default_hooks = dict(
-    runtime_info=dict(type='RuntimeInfoHook'),
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     logger=dict(type='LoggerHook', interval=20),

@@ -158,7 +158,7 @@ def _losses_of_adaptation(runner: Runner, model: AdaptiveReID, hook: ClusterHook
     # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
     static, dynamic = (half.detach().requires_grad_() for half in raw)
     labels, own = trial_labels(rows, model), False
-    for epoch in _epochs_to_try(runner.train_loop.max_epochs, hook, model):
+    for epoch in epochs_to_try(runner.train_loop.max_epochs, hook, model):
         labeler = hook.labelers[turn_at(epoch, hook.begin_epochs, hook.turns)]
         centers = held_centers(model.memories, labels.groups)
         known = (centers.features, centers.groups) if centers else ()
@@ -175,7 +175,7 @@ def _losses_of_adaptation(runner: Runner, model: AdaptiveReID, hook: ClusterHook
     return _sum({f'loss {n}': (half * grad).sum() for n, (half, grad) in enumerate(gradients) if grad is not None})
 
 
-def _epochs_to_try(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> list[int]:
+def epochs_to_try(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> list[int]:
     """Choose epochs that together use every labeler and loss, in ascending order."""
     epochs = {max_epochs - 1, max_epochs - 2}
     for begin, turn in zip(hook.begin_epochs, hook.turns, strict=True):

@@ -37,7 +37,8 @@ def gather_batch(
     keys = torch.cat(dist.all_gather(torch.tensor(_keys(data_samples)))).tolist()
     order = sorted(range(len(keys)), key=keys.__getitem__)
     own = [_columns(part, len(data_samples)) for part in parts.values()]
-    rows = _Gather.apply(torch.cat(own, dim=1))[torch.tensor(order, device=own[0].device)]
+    places = torch.tensor(order).to(own[0].device, non_blocking=True)
+    rows = _Gather.apply(torch.cat(own, dim=1))[places]
     gathered = rows.split([columns.shape[1] for columns in own], dim=1)
     return (
         {name: _rows(columns, part) for (name, part), columns in zip(parts.items(), gathered, strict=True)},

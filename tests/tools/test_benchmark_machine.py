@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-import torch
 
 
 @pytest.fixture(scope='module')
@@ -78,12 +77,9 @@ def test_lossy_decoding_gives_pixels_of_the_same_shape(load_tool, monkeypatch):
     assert lossy.decode_with(lossy.FAST, grey).shape == (16, 8)
 
 
-def test_saved_bytes_are_those_of_tensors_that_a_gradient_needs(load_tool, monkeypatch):
+def test_the_memory_of_a_training_step(load_tool, monkeypatch, tiny_runs):
     monkeypatch.syspath_prepend(str(load_tool.__globals__['REPOSITORY'] / 'tools' / 'benchmarks'))
     tool = load_tool('benchmarks/saved_activations.py')
-    layer = torch.nn.Linear(8, 4)
-    inputs = torch.rand(5, 8, requires_grad=True)
-    # the inputs of the layer, once, and the result of exp; the weight is a parameter
-    assert tool.saved_bytes(lambda: layer(inputs).exp()) == 4 * (5 * 8 + 5 * 4)
-    with torch.no_grad():
-        assert tool.saved_bytes(lambda: layer(inputs).exp()) == 0
+    rows = tool.memory_rows(tiny_runs.adapt, [1, 4])
+    assert [row[:2] for row in rows] == [[f'with_cp={cp}', count] for cp in (False, True) for count in ('1', '4')]
+    assert all(len(row) == 7 for row in rows)

@@ -6,6 +6,8 @@ import warnings
 
 import pytest
 
+from dscreid.lab.acceptance.timing import waits_of
+
 
 @pytest.mark.slow
 def test_end_to_end_times_every_part(run_benchmark, tiny_experiment, tiny_runs):
@@ -42,7 +44,7 @@ def test_places_where_a_step_waits(load_tool, run_benchmark, monkeypatch, fails)
 
     tool = load_tool('benchmarks/train_step.py')
     with pytest.raises(RuntimeError) if fails else contextlib.nullcontext():
-        places = tool._waits(step)
+        places = waits_of(step, 'cuda')
         assert places == ['memory.py:7', 'memory.py:9', 'memory.py:7']
         assert tool._waits_in_words(places) == ['A training step waits for the GPU 3 times: memory.py:7, memory.py:9.']
     assert modes == ['warn', 'default']

@@ -124,13 +124,11 @@ def measure_reference(kind: str, size: int, dim: int) -> dict:
 
 def make_features(kind: str, size: int, dim: int) -> torch.Tensor:
     """Make float32 (size, dim) unit rows: about 20 tracklets per identity, or no structure at all."""
-    generator = torch.Generator().manual_seed(0)
-    features = torch.randn(size, dim, generator=generator)
+    from dscreid.lab.acceptance.labels import clustered_features
+
     if kind == 'clustered':
-        centres = torch.randn(max(1, size // 20), dim, generator=generator)
-        features = 1.5 * features
-        features += centres[torch.arange(size) % len(centres)]
-    return torch.nn.functional.normalize(features, dim=1)
+        return clustered_features(size, dim)
+    return torch.nn.functional.normalize(torch.randn(size, dim, generator=torch.Generator().manual_seed(0)), dim=1)
 
 
 def _clustering(result: dict) -> float:

@@ -1,64 +1,46 @@
-"""Memory that a config's backbone keeps for the backward pass, with and without recomputing its blocks (with_cp).
+"""Memory of a config's training step on each device, with and without recomputing the backbone's blocks (with_cp).
 
-Uses one tracklet of random pixels in float32 on the CPU. Counts the bytes of the distinct tensors that PyTorch's
-hooks for saved tensors see, without parameters. They grow with the number of tracklets, where each view counts.
+Computed from shapes in float32: weights, gradients, Adam's moments, and what the backbone keeps for the backward pass.
+Nothing is allocated, so real sizes need no GPU.
 
 Example: python tools/benchmarks/saved_activations.py configs/dsc/dsc_bupt2hitsz.py
 """
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from machine import print_table
-from torch import Tensor, nn
 
 
 def main() -> None:
-    """Measure both and print them."""
+    """Compute both for one to eight devices and print them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', type=Path, help='config whose backbone is SpatioTemporalPrompting')
-    settings = backbone_of(parser.parse_args().config)
-    rows = []
-    for with_cp in (False, True):
-        kept, parameters = measure({**settings, 'with_cp': with_cp})
-        rows.append([f'with_cp={with_cp}', f'{kept / 1e6:,.1f} MB', f'{parameters:,}'])
-    print_table('Kept for the backward pass', ['backbone', 'a tracklet', 'parameters'], rows)
+    parser.add_argument('config', type=Path, help='config of an adaptation whose backbone is SpatioTemporalPrompting')
+    parser.add_argument('--devices', type=int, nargs='+', default=[1, 2, 4, 8], help='numbers of devices')
+    args = parser.parse_args()
+    rows = memory_rows(args.config, args.devices)
+    columns = ['backbone', 'devices', 'weights', 'gradients', 'moments', 'activations', 'GB per device']
+    print_table('Memory of a training step, GB', columns, rows)
 
 
-def backbone_of(path: Path) -> dict:
-    """Return the settings of a config's backbone."""
+def memory_rows(path: Path, devices: list[int]) -> list[list[str]]:
+    """Make a table row for each number of devices, without and with recomputed blocks."""
     from mmengine.registry import init_default_scope
 
     from dscreid.apis import load_config
+    from dscreid.lab.acceptance.trial import batch_views, frames_and_size
+    from dscreid.lab.doctor.memory import training_memory
 
     init_default_scope('dscreid')
-    return dict(load_config(path).model.backbone)
-
-
-def measure(settings: dict) -> tuple[int, int]:
-    """Return the bytes kept for one tracklet, and the number of parameters."""
-    from dscreid.registry import MODELS
-
-    model = MODELS.build(settings).train()
-    frames = torch.rand(1, model.num_frames, 3, *model.tower.image_size)
-    return saved_bytes(lambda: model(frames)), sum(parameter.numel() for parameter in model.parameters())
-
-
-def saved_bytes(run: Callable[[], object]) -> int:
-    """Return the bytes of the distinct tensors, without parameters, that a call keeps for its gradient."""
-    kept = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        if not isinstance(tensor, nn.Parameter) and not isinstance(tensor._base, nn.Parameter):
-            storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage  # kept alive, so that no address is reused
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        run()
-    return sum(storage.nbytes() for storage in kept.values())
+    config = load_config(path)
+    num_frames, size = frames_and_size(config)
+    rows = []
+    for with_cp in (False, True):
+        backbone = {**config.model.backbone, 'with_cp': with_cp}
+        for count in devices:
+            memory = training_memory(backbone, (num_frames, *size), batch_views(config), count)
+            rows.append([f'with_cp={with_cp}', str(count), *(f'{part / 1e9:.2f}' for part in (*memory, memory.total))])
+    return rows
 
 
 if __name__ == '__main__':

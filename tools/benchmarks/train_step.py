@@ -14,7 +14,6 @@ import argparse
 import copy
 import statistics
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +81,7 @@ def measure(
     from mmengine.registry import init_default_scope
 
     from dscreid.apis import load_config
+    from dscreid.lab.acceptance import timing
 
     init_default_scope('dscreid')
     config = load_config(config_path, options)
@@ -97,17 +97,19 @@ def measure(
             ways[name] = _steps(model, batch, autocast, scaled=eager and amp)[step]
         result[step] = _measured(ways, batches, len(batch['inputs']))
         if sync_debug and step == 'training':
-            result['waits'] = _waits(ways['this code'])
+            result['waits'] = timing.waits_of(ways['this code'], _device())
     return result
 
 
 def _measured(ways: dict[str, Callable[[], None]], batches: int, size: int) -> dict[str, dict[str, float]]:
     """Measure rate, operations per second and memory of each way; the ways take turns, so that noise affects both."""
+    from dscreid.lab.acceptance import timing
+
     operations, memory = {}, {}
     for name, step in ways.items():
         step()
         memory[name] = _memory_of(step)
-        operations[name] = _operations(step)
+        operations[name] = timing.operations_of(step)
     times = {name: [] for name in ways}
     for _ in range(batches):
         for name, step in ways.items():
@@ -175,15 +177,6 @@ def _reference_class() -> type:
     return EagerPrompting
 
 
-def _operations(step: Callable[[], None]) -> int:
-    """Count the multiplications and additions of a step with PyTorch."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        step()
-    return counter.get_total_flops()
-
-
 def _memory_of(step: Callable[[], None]) -> float:
     """Measure the GB of GPU memory that a step uses beyond what is allocated before it; 0 without a GPU."""
     if _device() == 'cpu':
@@ -206,19 +199,6 @@ def _seconds(step: Callable[[], object]) -> float:
 
 def _device() -> str:
     return 'cuda' if torch.cuda.is_available() else 'cpu'
-
-
-def _waits(step: Callable[[], None]) -> list[str]:
-    """List the places (file:line) where a step waits for the GPU, in order."""
-    torch.cuda.synchronize()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter('always')
-        torch.cuda.set_sync_debug_mode('warn')
-        try:
-            step()
-        finally:
-            torch.cuda.set_sync_debug_mode('default')
-    return [f'{w.filename}:{w.lineno}' for w in caught if 'synchronizing' in str(w.message)]
 
 
 def _waits_in_words(waits: list[str] | None) -> list[str]:
@@ -261,21 +241,12 @@ def _fill_memories(model, device: str, cluster_size: int = 10) -> None:
 
 def _random_batch(config) -> dict:
     """Make a batch as the config's sampler would: infrared tracklets first, then visible ones."""
-    from dscreid.structures import ReIDDataSample
+    from dscreid.lab.acceptance.trial import artificial_batch, batch_counts
+    from dscreid.structures import Modality
 
-    sampler = config.train_dataloader.sampler
-    counts = {'ir': sampler.infrared[0] * sampler.infrared[1], 'rgb': sampler.visible[0] * sampler.visible[1]}
-    first_row = {'rgb': 0, 'ir': _FIRST_INFRARED}
-    frames = config.model.backbone.num_frames
-    size = tuple(config.model.backbone.tower.image_size)
-    generator = torch.Generator().manual_seed(0)
-    inputs, samples = [], []
-    for modality, count in counts.items():
-        for row in range(count):
-            inputs.append(torch.randint(256, (frames, 3, *size), generator=generator, dtype=torch.uint8))
-            facts = {'index': first_row[modality] + row, 'modality': modality, 'camera': 0, 'seed': row}
-            samples.append(ReIDDataSample(metainfo=facts))
-    return {'inputs': inputs, 'data_samples': samples}
+    first_row = {Modality.RGB: 0, Modality.IR: _FIRST_INFRARED}
+    counts = batch_counts(config.train_dataloader.sampler)
+    return artificial_batch(config, [(m, first_row[m] + row) for m, count in counts.items() for row in range(count)])
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook, 
 from dscreid.engine.hooks.neck_statistics_hook import NeckStatisticsHook
 from dscreid.engine.hooks.selection_hook import SelectionHook
 from dscreid.engine.hooks.small_hooks import (
+    DeferredRuntimeInfoHook,
     EvaluationProgressHook,
     LossScheduleHook,
     MemoryUpdateHook,
@@ -18,6 +19,7 @@ from dscreid.engine.hooks.training_guard_hook import ProcessAgreementHook, Train
 __all__ = [
     'BadFramesHook',
     'ClusterHook',
+    'DeferredRuntimeInfoHook',
     'DurableCheckpointHook',
     'EvaluationProgressHook',
     'InitialCheckpointHook',

@@ -1,13 +1,15 @@
-"""Hooks of a few lines: weights and random numbers to start from, epochs, memories, speed and a progress bar."""
+"""Hooks of a few lines: weights and random numbers to start from, epochs, memories, losses, speed, a progress bar."""
 
 import random
 import time
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dist import get_rank, get_world_size
-from mmengine.hooks import Hook
+from mmengine.hooks import Hook, LoggerHook, RuntimeInfoHook
 from rich.progress import Progress, TaskID
+from torch import Tensor
 
 from dscreid.engine.schedule import begins_anew
 from dscreid.engine.source_weights import load_source_weights, unwrap_model
@@ -70,6 +72,38 @@ class MemoryUpdateHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Update the memories with the features that ``loss`` staged."""
         unwrap_model(runner.model).update_memories()
+
+
+@HOOKS.register_module()
+class DeferredRuntimeInfoHook(RuntimeInfoHook):
+    """Record what MMEngine's ``RuntimeInfoHook`` records, but read losses from the device only when they are logged.
+
+    MMEngine reads each loss in each iteration, and waits for the GPU. The records are the same.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unread: list[tuple[str, Any]] = []
+        self._intervals: list[int] = []
+
+    def before_train(self, runner) -> None:
+        """Find the interval of the log."""
+        super().before_train(runner)
+        self._intervals = [hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)]
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Keep the losses, and record those that are kept if the log shows them now, or the epoch ends."""
+        self._unread += [(f'train/{name}', value) for name, value in (outputs or {}).items()]
+        shown = any(self.every_n_inner_iters(batch_idx, interval) for interval in self._intervals)
+        if shown or self.end_of_epoch(runner.train_dataloader, batch_idx):
+            self._record(runner)
+
+    def _record(self, runner) -> None:
+        tensors = [value.detach().double() for _, value in self._unread if isinstance(value, Tensor)]
+        values = iter(torch.stack(tensors).tolist() if tensors else [])  # one copy for all
+        for name, value in self._unread:
+            runner.message_hub.update_scalar(name, next(values) if isinstance(value, Tensor) else value)
+        self._unread = []
 
 
 @HOOKS.register_module()

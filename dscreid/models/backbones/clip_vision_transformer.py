@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dscreid.errors import ConfigError
 from dscreid.models.backbones.attention_block import run_block
 from dscreid.models.backbones.pretrained import load_pretrained_tower
+from dscreid.models.backbones.synchronized_norm import SynchronizedBatchNorm2d
 from dscreid.registry import MODELS
 
 ACTIVATIONS = {'quick_gelu': QuickGELU, 'gelu': nn.GELU}
@@ -128,7 +129,8 @@ class ConvStem(nn.Module):
             )
         layers: list[nn.Module] = []
         for before, after in pairwise((3, *channels)):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.GELU()]
+            convolution = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
+            layers += [convolution, SynchronizedBatchNorm2d(after), nn.GELU()]
         layers.append(nn.Conv2d((3, *channels)[-1], width, 3, stride=stride, padding=1, bias=False))
         self.layers = nn.Sequential(*layers)
 

@@ -34,7 +34,7 @@ class SynchronizedBatchNorm2d(nn.BatchNorm2d):
 def _statistics(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Compute the mean (C,), biased variance (C,) and count of each channel over all processes, in float32 or wider."""
     values = values.to(torch.promote_types(values.dtype, torch.float32))
-    own_count = values.new_tensor([values.numel() / values.shape[1]])
+    own_count = values.new_full((1,), values.numel() / values.shape[1])
     sums = torch.cat([values.sum(dim=(0, 2, 3)), own_count])
     all_reduce(sums)
     count = sums[-1]

@@ -115,9 +115,11 @@ class TwoStreamResNet(BaseModule):
             members = [row for row, name in enumerate(own) if Modality(name) is modality]
             if members:
                 stem = self.stems[modality.value]
-                maps.append(stem(inputs[members].flatten(0, 1)).unflatten(0, (len(members), -1)))
+                own_rows = torch.tensor(members).to(inputs.device, non_blocking=True)
+                maps.append(stem(inputs[own_rows].flatten(0, 1)).unflatten(0, (len(members), -1)))
                 rows += members
-        return torch.cat(maps)[torch.tensor(rows).argsort().to(inputs.device)].flatten(0, 1)
+        order = torch.tensor(rows).argsort().to(inputs.device, non_blocking=True)
+        return torch.cat(maps)[order].flatten(0, 1)
 
     def check_modalities(self, inputs: Tensor, modalities: Sequence[str] | None) -> Sequence[str]:
         """Return the modalities; raise ValueError unless there is one for each tracklet."""

@@ -141,15 +141,13 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
     """
     features = F.normalize(features.float(), dim=1)
     itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
-    logits = (features @ features.t() / temperature).masked_fill(itself, float('-inf'))
+    logits = features @ features.t() / temperature
+    logits = logits.masked_fill(itself, torch.finfo(logits.dtype).min)  # not -inf, which is NaN in a row of its own
     positives = (labels[:, None] == labels[None, :]) & ~itself
     counts = positives.sum(dim=1)
-    anchors = counts > 0
-    if not anchors.any():
-        return features.sum() * 0
-    # The diagonal holds -inf, but only positives enter the sum.
     log_probabilities = logits.log_softmax(dim=1).masked_fill(~positives, 0.0)
-    return -(log_probabilities.sum(dim=1)[anchors] / counts[anchors]).mean()
+    per_anchor = log_probabilities.sum(dim=1) / counts.clamp(min=1)  # 0 without positives
+    return -per_anchor.sum() / (counts > 0).sum().clamp(min=1)
 
 
 def _cluster_logits(features: Tensor, memory: Tensor, temperature: float) -> Tensor:

@@ -102,7 +102,7 @@ class SupervisedReID(BaseReID):
             name = type(self).__name__
             raise ConfigError(f'{name} needs a label in every data sample; use a training split with labelled=True')
         device, versions = parts['static'].device, len(parts['static']) // len(data_samples)
-        labels = torch.tensor(given, dtype=torch.int64, device=device).repeat(versions)
+        labels = torch.tensor(given, dtype=torch.int64).to(device, non_blocking=True).repeat(versions)
         visible = [sample.modality == Modality.RGB.value for sample in data_samples]
         for half in _HALVES:
             neck = self.neck_of(half)
@@ -110,7 +110,7 @@ class SupervisedReID(BaseReID):
             parts[f'neck_{half}'] = neck(parts[half] if neck.weight.requires_grad else parts[half].detach())
         # the same on all processes, another for each batch
         seed = data_samples[0].get('position', 0) + (self.epoch << 32)
-        rows = torch.tensor(visible, device=device).repeat(versions)
+        rows = torch.tensor(visible).to(device, non_blocking=True).repeat(versions)
         batch = LabeledBatch(parts, labels, rows, versions, self.epoch, seed, {})
         for name in self.head_names:
             parts[name] = self.get_submodule(name)(batch)

@@ -7,9 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import LoggerHook, RuntimeInfoHook
+from mmengine.logging import MessageHub
+from pretended_device import pretended_gpu
 from torch import nn
 
 from dscreid.engine.hooks import (
+    DeferredRuntimeInfoHook,
     EvaluationProgressHook,
     InitialCheckpointHook,
     LossScheduleHook,
@@ -154,3 +158,37 @@ def test_initial_weights_in_a_real_run(tiny_experiment):
     assert names
     for name in names:
         assert torch.equal(start['state_dict'][name], source['state_dict'][name])
+
+
+class Loader(list):
+    dataset = None
+
+
+def record_losses(hook, name):
+    """Records of two epochs of seven iterations with two losses, logged every third; and how often the host waited."""
+    hub = MessageHub(name)
+    facts = dict(epoch=0, iter=0, max_epochs=2, max_iters=14)
+    runner = SimpleNamespace(
+        message_hub=hub, hooks=[LoggerHook(interval=3)], train_dataloader=Loader(range(7)), **facts
+    )
+    values = torch.rand(2, 7, 2, generator=torch.Generator().manual_seed(0))
+    with pretended_gpu() as gpu:
+        losses = values.to('cuda', non_blocking=True)
+        hook.before_train(runner)
+        for epoch in range(2):
+            for batch_idx in range(7):
+                first, second = losses[epoch, batch_idx]
+                hook.after_train_iter(runner, batch_idx, None, {'loss': first, 'loss_id': second, 'count': 2.0})
+                if batch_idx % 3 == 2:
+                    assert hub.get_scalar('train/loss').current() == values[epoch, batch_idx, 0].item()
+        waits = gpu.waits.total()
+    return {key: buffer.data for key, buffer in hub.log_scalars.items()}, waits
+
+
+def test_losses_are_recorded_as_by_mmengine_but_read_only_for_the_log():
+    expected, every = record_losses(RuntimeInfoHook(), 'mmengine')
+    found, logged = record_losses(DeferredRuntimeInfoHook(), 'deferred')
+    assert found.keys() == expected.keys() == {'train/loss', 'train/loss_id', 'train/count'}
+    for key, arrays in expected.items():
+        assert all(map(np.array_equal, arrays, found[key]))
+    assert (every, logged) == (2 * 7 * 2, 2 * 3)

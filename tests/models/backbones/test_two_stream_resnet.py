@@ -1,8 +1,11 @@
 """The two-stream ResNet-50 against torchvision's, one tracklet and one modality at a time."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
+from pretended_device import pretended_gpu
 from torchvision.models import resnet50
 
 from dscreid.errors import CheckpointError, ConfigError
@@ -171,3 +174,15 @@ class TestPretrained:
         message = r"torchvision's resnet50 \(missing layers.layer2.0.conv1.weight, unexpected layers.layer5.weight"
         with pytest.raises(CheckpointError, match=message):
             TwoStreamResNet50(pretrained=str(tmp_path / 'other.pth')).init_weights()
+
+
+def test_it_never_waits_for_a_gpu(backbone):
+    inputs, modalities = frames(3, 1, 3, 32, 16), ['ir', 'rgb', 'ir']
+    expected, _ = backbone(inputs, modalities)
+    with pretended_gpu() as gpu:
+        model, moved = copy.deepcopy(backbone).to('cuda'), inputs.to('cuda')
+        with gpu.without_waiting():
+            found, _ = model(moved, modalities)
+            found.sum().backward()
+        torch.testing.assert_close(found.detach().cpu(), expected)
+        assert model.stems['rgb'].conv1.weight.grad.is_cuda

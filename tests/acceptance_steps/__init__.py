@@ -1,0 +1,1 @@
+"""Steps that end in every way."""

@@ -1,0 +1,3 @@
+def measure(settings):
+    yield {'first': 1}
+    raise ValueError('the <second> part fails')
