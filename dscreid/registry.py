@@ -28,7 +28,9 @@ LABELERS = Registry('labeler', scope=SCOPE, locations=['dscreid.pseudo_labels.la
 
 # Named by other keys than ``type``. Locations are imported at the first lookup.
 CRITERIA = Registry('criterion', scope=SCOPE, locations=['dscreid.pseudo_labels.criteria'])
-PROTOCOLS = Registry('protocol', scope=SCOPE, locations=['dscreid.evaluation.protocols'])
+PROTOCOLS = Registry(
+    'protocol', scope=SCOPE, locations=['dscreid.evaluation.protocols', 'dscreid.evaluation.image_protocols']
+)
 WORLDS = Registry('world', scope=SCOPE, locations=['dscreid.lab.synthetic.presets'])
 
 # This package registers nothing in these. Without a child registry, MMEngine warns at each lookup in this scope.
