@@ -18,6 +18,9 @@ DATASETS = _child(
     mmengine_registry.DATASETS,
     'dscreid.datasets.bupt_campus',
     'dscreid.datasets.hitsz_vcm',
+    'dscreid.datasets.llcm',
+    'dscreid.datasets.regdb',
+    'dscreid.datasets.sysu_mm01',
     'dscreid.datasets.tracklet_folder',
 )
 DATA_SAMPLERS = _child(mmengine_registry.DATA_SAMPLERS, 'dscreid.datasets.samplers')

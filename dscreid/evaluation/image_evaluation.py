@@ -66,7 +66,7 @@ def evaluate_image_protocol(
         feature=torch.as_tensor(features).detach().cpu().double()[order].numpy(),
         pid=sides[0][order],
         camera=sides[1][order],
-        modality=np.array([MODALITY_CODES[modality] for modality in modalities]),
+        modality=np.array([MODALITY_CODES[modality] for modality in modalities], dtype=np.int64),
         is_query=np.zeros(len(order), dtype=bool),
         index=np.arange(len(order)),
     )

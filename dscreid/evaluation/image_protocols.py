@@ -20,7 +20,7 @@ def draw_galleries(pids: np.ndarray, cameras: np.ndarray, shots: int = 1, trials
     draws with NumPy's generator there and never seeds it, so its draws cannot be repeated.
 
     Args:
-        pids: int64 (N,), persons of the pictures; the pictures of one person and camera are in the order of their names.
+        pids: int64 (N,), persons of the pictures. Pictures of one person and camera are in the order of their names.
         cameras: int64 (N,), their cameras.
         shots: Pictures to draw of each person and camera; all of them if there are fewer.
         trials: Number of galleries.

@@ -105,14 +105,11 @@ def rank_queries(
 ) -> QueryRanks:
     """Find the ranks of the true matches of each query if its gallery is sorted by descending score.
 
-    Equal scores keep the order of the gallery. Raises EvaluationError if no query has a true match. Arguments are those
-    of :func:`rank_metrics`, and:
-
-    Args:
-        tracklets: Integer (Nq,) and (Ng,), tracklet ids: the query's own tracklet is left out of its gallery.
-        same_place: Pairs of cameras: queries of the first one leave out all gallery tracklets of the second one.
-        count_persons: Whether only the best-ranked tracklet of each person counts for the rank of the first match, and
-            so for the CMC curve; unknown persons count as one.
+    Equal scores keep the order of the gallery. Other arguments are those of :func:`rank_metrics`. Each query leaves out
+    its own tracklet in the gallery if ``tracklets``, integer (Nq,) and (Ng,), gives the tracklet ids, and, for a pair
+    of cameras in ``same_place``, all gallery tracklets of the second camera if it is of the first. With
+    ``count_persons``, only the best-ranked tracklet of each person counts for the rank of the first match, and so for
+    the CMC curve; unknown persons count as one. Raises EvaluationError if no query has a true match.
     """
     shape = (2, scores.shape[0])
     result = QueryRanks(*np.zeros(shape, np.int64), *np.full(shape, np.nan))
