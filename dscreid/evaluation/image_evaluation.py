@@ -38,7 +38,9 @@ def evaluate_image_protocol(
     similarities, the smaller person id comes first, then the smaller camera, then the name.
 
     Args:
-        protocol: A name in ``PROTOCOLS`` that starts with ``sysu_mm01``, ``llcm`` or ``regdb``.
+        protocol: ``sysu_mm01_all_single``, ``sysu_mm01_indoor_single``, ``sysu_mm01_all_multi``,
+            ``sysu_mm01_indoor_multi``, ``llcm_vis2nir``, ``llcm_nir2vis``, ``regdb_visible2thermal`` or
+            ``regdb_thermal2visible``.
         features: Float (N, D).
         pids: Integer (N,), person ids from 0 on.
         cameras: Integer (N,), cameras as numbered by the owners. In SYSU-MM01, 3 and 6 are infrared.
@@ -70,7 +72,10 @@ def evaluate_image_protocol(
         is_query=np.zeros(len(order), dtype=bool),
         index=np.arange(len(order)),
     )
-    (direction,) = table.directions(protocol).values()
+    directions = table.directions(protocol)
+    if len(directions) > 1:
+        raise ConfigError(f'{protocol} has the directions {" and ".join(directions)}; choose a protocol of one')
+    (direction,) = directions.values()
     means, deviations = average_trials(rank_trials(table, direction), check_ranks(ranks))
     return means | {f'{name} std': value for name, value in deviations.items()}
 

@@ -1,6 +1,7 @@
 """Published protocols of the image data sets SYSU-MM01, LLCM and RegDB."""
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class DrawnGallery(EvaluationProtocol):
     and camera, pictures are drawn in the order of the dataset. Ignores the query list.
     """
 
-    query = Modality.IR
+    queries: tuple[Modality, ...] = (Modality.IR,)
     gallery_cameras: tuple[int, ...] | None = None  #: cameras that are searched; None for all
     shots = 1  #: pictures drawn of each person and camera
     drop_same_camera = False
@@ -54,7 +55,7 @@ class DrawnGallery(EvaluationProtocol):
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
         """See the base class."""
         rules = dict(drop_same_camera=self.drop_same_camera, same_place=self.same_place, count_persons=True)
-        return {name: one._replace(**rules) for name, one in one_direction(visible, self.query).items()}
+        return {name: one._replace(**rules) for name, one in cross_modal(visible, self.queries).items()}
 
     def draw(self, direction: Direction, pids: np.ndarray, cameras: np.ndarray) -> Direction:
         """Draw the gallery of each trial; raises DatasetError if that is impossible."""
@@ -77,11 +78,10 @@ class DrawnGallery(EvaluationProtocol):
         return direction._replace(draws=tuple(searched[rows] for rows in draws))
 
 
-def one_direction(visible: np.ndarray, query: Modality) -> dict[str, Direction]:
-    """Search all pictures of one modality in all pictures of the other one, without any rule."""
-    asking = visible == (query is Modality.RGB)
-    name = f'{query.value}2{query.other.value}'
-    return {name: Direction(np.flatnonzero(asking), np.flatnonzero(~asking), False)}
+def cross_modal(visible: np.ndarray, queries: Sequence[Modality]) -> dict[str, Direction]:
+    """Search all pictures of each query modality in all pictures of the other one, without any rule."""
+    rows = {Modality.RGB: np.flatnonzero(visible), Modality.IR: np.flatnonzero(~visible)}
+    return {f'{one.value}2{one.other.value}': Direction(rows[one], rows[one.other], False) for one in queries}
 
 
 @PROTOCOLS.register_module(name='sysu_mm01_all_single')
@@ -116,36 +116,51 @@ class SYSUIndoorMulti(SYSUIndoorSingle):
     shots = 10
 
 
-@PROTOCOLS.register_module(name='llcm_nir2vis')
-class LLCMInfraredQueries(DrawnGallery):
-    """LLCM, infrared queries: one visible picture of each person and camera, without those of the query's both."""
+@PROTOCOLS.register_module(name='llcm')
+class LLCM(DrawnGallery):
+    """LLCM in both directions: one picture of each person and camera, without those of the query's both."""
 
+    queries = (Modality.RGB, Modality.IR)
     drop_same_camera = True
 
 
 @PROTOCOLS.register_module(name='llcm_vis2nir')
-class LLCMVisibleQueries(LLCMInfraredQueries):
-    """``llcm_nir2vis`` with the modalities exchanged."""
+class LLCMVisibleQueries(LLCM):
+    """``llcm`` with visible queries only."""
 
-    query = Modality.RGB
+    queries = (Modality.RGB,)
 
 
-@PROTOCOLS.register_module(name='regdb_visible2thermal')
-class RegDBVisibleQueries(EvaluationProtocol):
-    """RegDB: each visible picture is searched in all thermal ones, of any camera. Ignores the query list.
+@PROTOCOLS.register_module(name='llcm_nir2vis')
+class LLCMInfraredQueries(LLCM):
+    """``llcm`` with infrared queries only."""
+
+    queries = (Modality.IR,)
+
+
+@PROTOCOLS.register_module(name='regdb')
+class RegDB(EvaluationProtocol):
+    """RegDB in both directions: each picture is searched in all of the other modality. Ignores the query list.
 
     The ten published trials are splits of the data set (``RegDB(trial=...)``), each with a model of its own.
     """
 
-    query = Modality.RGB
+    queries: tuple[Modality, ...] = (Modality.RGB, Modality.IR)
 
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
         """See the base class."""
-        return one_direction(visible, self.query)
+        return cross_modal(visible, self.queries)
+
+
+@PROTOCOLS.register_module(name='regdb_visible2thermal')
+class RegDBVisibleQueries(RegDB):
+    """``regdb`` with visible queries only."""
+
+    queries = (Modality.RGB,)
 
 
 @PROTOCOLS.register_module(name='regdb_thermal2visible')
-class RegDBThermalQueries(RegDBVisibleQueries):
-    """``regdb_visible2thermal`` with the modalities exchanged."""
+class RegDBThermalQueries(RegDB):
+    """``regdb`` with thermal queries only."""
 
-    query = Modality.IR
+    queries = (Modality.IR,)

@@ -37,7 +37,7 @@ LLCM = [f'test_vis/cam{c}' for c in range(1, 10)] + [f'test_nir/cam{c}' for c in
     ('mode', 'shots', 'name'), [('all', 1, 'single'), ('indoor', 1, 'single'), ('all', 10, 'multi')]
 )
 def test_sysu_mm01_equals_the_oracle(mode, shots, name, whole_numbers):
-    people, most = (9, 6) if shots == 1 else (4, 13)
+    people, most = (9, 6) if shots == 1 else (3, 24)
     features = _world(3, SYSU, people, most, whole_numbers)
     found = evaluate_image_protocol(f'sysu_mm01_{mode}_{name}', *_arrays(features))
     assert found == pytest.approx(oracle.sysu(features, mode, shots), abs=1e-12)
@@ -147,6 +147,8 @@ def test_refusals():
         evaluate_image_protocol('hitsz_vcm', *arrays)
     with pytest.raises(ConfigError, match=r"unknown evaluation protocol 'sysu_mm01'"):
         evaluate_image_protocol('sysu_mm01', *arrays)
+    with pytest.raises(ConfigError, match='regdb has the directions rgb2ir and ir2rgb; choose a protocol of one'):
+        evaluate_image_protocol('regdb', np.eye(2), [1, 1], [1, 2], ['Visible/a', 'Thermal/a'])
     with pytest.raises(ValueError, match='differ in length: 10, 9, 10, 10'):
         evaluate_image_protocol('sysu_mm01_all_single', arrays[0], arrays[1][1:], *arrays[2:])
     with pytest.raises(ValueError, match='two pictures have one name'):

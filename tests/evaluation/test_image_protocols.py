@@ -74,6 +74,16 @@ def test_llcm_leaves_out_the_query_s_person_and_camera(name, direction):
     assert len(task.draws) == 10
 
 
+@pytest.mark.parametrize('name', ['llcm', 'regdb'])
+def test_both_directions_at_once(name):
+    facts = ['rgb', 'rgb', 'ir', 'ir'], [True] * 4, None, np.array([1, 2, 1, 2]), np.array([1, 1, 2, 2])
+    both = protocol_directions(name, *facts)
+    halves = {'llcm': ('vis2nir', 'nir2vis'), 'regdb': ('visible2thermal', 'thermal2visible')}[name]
+    for direction, half in zip(('rgb2ir', 'ir2rgb'), halves, strict=True):
+        (alone,) = protocol_directions(f'{name}_{half}', *facts).values()
+        np.testing.assert_equal(both[direction], alone)
+
+
 def test_regdb_searches_everything_once():
     modalities = ['rgb', 'ir', 'ir', 'rgb']
     found = protocol_directions('regdb_visible2thermal', modalities, [False] * 4)
