@@ -48,7 +48,7 @@ test_cfg = dict(type='TestLoop')
 def worlds(tmp_path_factory):
     folder = tmp_path_factory.mktemp('worlds')
     for name, layout in LAYOUTS.items():
-        spec = make_spec('tiny', layout, train_ids=4, test_ids=4, height=32, width=16)
+        spec = make_spec('tiny', layout, train_ids=2, test_ids=3, height=32, width=16)
         render_world(folder / name, spec, num_processes=1, progress=False)
     return folder
 
@@ -68,6 +68,7 @@ def experiment(worlds, tmp_path):
     return write
 
 
+@pytest.mark.slow
 def test_the_test_tool_measures_the_published_protocol(experiment, worlds, tmp_path, load_tool, capsys):
     path, weights = experiment('sysu_mm01')
     out, dump, queries = tmp_path / 'm.json', tmp_path / 'f.safetensors', tmp_path / 'q.csv'
@@ -97,6 +98,7 @@ def test_the_test_tool_measures_the_published_protocol(experiment, worlds, tmp_p
     assert f'{100 * expected["mAP std"]:.1f}' in shown[spread + 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['regdb', 'llcm'])
 def test_both_directions_are_measured_at_once(experiment, worlds, tmp_path, load_tool, name):
     path, weights = experiment(name)
@@ -119,6 +121,7 @@ def test_both_directions_are_measured_at_once(experiment, worlds, tmp_path, load
     assert written['mean/mAP'] == pytest.approx((written['rgb2ir/mAP'] + written['ir2rgb/mAP']) / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', KINDS)
 def test_the_doctor_finds_nothing(experiment, name):
     path, _ = experiment(name)
@@ -129,6 +132,7 @@ def test_the_doctor_finds_nothing(experiment, name):
     assert {'evaluation', 'frames', 'overlap'} <= {f.check for f in diagnosis.findings}
 
 
+@pytest.mark.slow
 def test_a_stage_on_pictures_passes_its_trial(experiment):
     check_stage(load_config(experiment('sysu_mm01')[0]))
 
@@ -173,6 +177,10 @@ def test_base_configs(name, role, worlds, monkeypatch):
     config = load_config(BASES / 'datasets' / f'{name}{role}.py')
     assert METRICS.build(config.test_evaluator).protocol.startswith(name)
     test_set = DATASETS.build(config.test_dataloader.dataset)
+    if name == 'regdb':
+        other = load_config(BASES / 'datasets' / f'{name}{role}.py', {'trial': 2})
+        assert test_set.trial == 1
+        assert {loader.dataset.trial for key, loader in other.items() if key.endswith('_dataloader')} == {2}
     assert isinstance(test_set, KINDS[name])
     assert test_set[0]['inputs'].shape == (1, 3, 288, 144)
     if role:

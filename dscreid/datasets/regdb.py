@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from dscreid.datasets.pictures import Picture, PictureDataset
@@ -48,6 +49,7 @@ class RegDB(PictureDataset):
         'pictures': 8_240,
     }
     pids_per_split = True
+    common_settings = MappingProxyType({**PictureDataset.common_settings, 'trial': 'trial'})
 
     def __init__(self, root: str | Path, split: str, trial: int = 1, **kwargs: Any) -> None:
         if trial not in TRIALS:

@@ -54,8 +54,10 @@ class DrawnGallery(EvaluationProtocol):
 
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
         """See the base class."""
-        rules = dict(drop_same_camera=self.drop_same_camera, same_place=self.same_place, count_persons=True)
-        return {name: one._replace(**rules) for name, one in cross_modal(visible, self.queries).items()}
+        return {
+            name: one._replace(drop_same_camera=self.drop_same_camera, same_place=self.same_place, count_persons=True)
+            for name, one in cross_modal(visible, self.queries).items()
+        }
 
     def draw(self, direction: Direction, pids: np.ndarray, cameras: np.ndarray) -> Direction:
         """Draw the gallery of each trial; raises DatasetError if that is impossible."""
@@ -91,7 +93,7 @@ class SYSUAllSingle(DrawnGallery):
     Cameras 2 and 3 stand in the same place: queries of camera 3 leave out all pictures of camera 2.
     """
 
-    gallery_cameras = (1, 2, 4, 5)
+    gallery_cameras: tuple[int, ...] = (1, 2, 4, 5)
     same_place = ((3, 2),)
 
 
@@ -120,7 +122,7 @@ class SYSUIndoorMulti(SYSUIndoorSingle):
 class LLCM(DrawnGallery):
     """LLCM in both directions: one picture of each person and camera, without those of the query's both."""
 
-    queries = (Modality.RGB, Modality.IR)
+    queries: tuple[Modality, ...] = (Modality.RGB, Modality.IR)
     drop_same_camera = True
 
 

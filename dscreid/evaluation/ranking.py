@@ -240,11 +240,11 @@ def _blocks(scores: Scores, identities: Identities) -> Iterator[tuple[slice, Ten
         if not num == len(pids) == len(cameras):
             raise ValueError(f'{name} features, pids and cameras differ in length: {num}, {len(pids)}, {len(cameras)}')
     row, column, left_out = _pairs(identities, scores.device)
-    cameras = [torch.as_tensor(side, device=scores.device) for side in identities[1:4:2]]
+    own, others = (torch.as_tensor(side, device=scores.device) for side in identities[1:4:2])
     for rows in row_chunks(*scores.shape):
         block = scores[rows]
         for first, second in identities.same_place:
-            block.masked_fill_((cameras[0][rows] == first)[:, None] & (cameras[1] == second), -torch.inf)
+            block.masked_fill_((own[rows] == first)[:, None] & (others == second), -torch.inf)
         inside = slice(*torch.searchsorted(row, torch.tensor([rows.start, rows.stop], device=row.device)).tolist())
         query, match, out = row[inside] - rows.start, column[inside], left_out[inside]
         block[query[out], match[out]] = -torch.inf
