@@ -18,6 +18,9 @@ DATASETS = _child(
     mmengine_registry.DATASETS,
     'dscreid.datasets.bupt_campus',
     'dscreid.datasets.hitsz_vcm',
+    'dscreid.datasets.llcm',
+    'dscreid.datasets.regdb',
+    'dscreid.datasets.sysu_mm01',
     'dscreid.datasets.tracklet_folder',
 )
 DATA_SAMPLERS = _child(mmengine_registry.DATA_SAMPLERS, 'dscreid.datasets.samplers')
@@ -28,7 +31,9 @@ LABELERS = Registry('labeler', scope=SCOPE, locations=['dscreid.pseudo_labels.la
 
 # Named by other keys than ``type``. Locations are imported at the first lookup.
 CRITERIA = Registry('criterion', scope=SCOPE, locations=['dscreid.pseudo_labels.criteria'])
-PROTOCOLS = Registry('protocol', scope=SCOPE, locations=['dscreid.evaluation.protocols'])
+PROTOCOLS = Registry(
+    'protocol', scope=SCOPE, locations=['dscreid.evaluation.protocols', 'dscreid.evaluation.image_protocols']
+)
 WORLDS = Registry('world', scope=SCOPE, locations=['dscreid.lab.synthetic.presets'])
 
 # This package registers nothing in these. Without a child registry, MMEngine warns at each lookup in this scope.

@@ -1,8 +1,9 @@
-"""Render a synthetic world of walking people in the layout of HITSZ-VCM or BUPTCampus.
+"""Render a synthetic world of walking people in the layout of a data set: hitsz, bupt, sysu, regdb or llcm.
 
 Examples:
     dscreid synthesize --layout bupt --preset demo --out data/source
     dscreid synthesize --layout hitsz --preset demo --seed 7 --modality-gap 1 --out data/target
+    dscreid synthesize --layout sysu --identities 50 --test-identities 20 --out data/pictures
     dscreid synthesize --layout hitsz --preset demo --preview sheet.png
 """
 

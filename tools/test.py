@@ -16,7 +16,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--protocol',
         metavar='NAME',
-        help="hitsz_vcm, bupt_campus, bupt_campus_as_published, or your own (default: the config's)",
+        help="hitsz_vcm, bupt_campus, sysu_mm01_all_single, ..., or your own (default: the config's)",
     )
     parser.add_argument('--flip', action='store_true', help='average features with those of the mirrored tracklets')
     _add_ranking_options(parser)

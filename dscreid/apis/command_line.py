@@ -278,9 +278,13 @@ def print_result(text: str, launcher: str) -> None:
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
-    """Format the metrics of ``ReIDMetric`` as a table in percent, with any confidence intervals."""
+    """Format the metrics of ``ReIDMetric`` as a table in percent, with any deviations over trials and intervals."""
     figures, intervals = evaluation.split_intervals(metrics)
-    lines = _table({name: f'{100 * value:.1f}' for name, value in figures.items()}, width=9)
+    percent = {name: f'{100 * value:.1f}' for name, value in figures.items()}
+    spread = {name.removesuffix('_std'): value for name, value in percent.items() if name.endswith('_std')}
+    lines = _table({name: value for name, value in percent.items() if not name.endswith('_std')}, width=9)
+    if spread:
+        lines += ['standard deviation over the trials', *_table(spread, width=9)]
     if intervals:
         bounds = {name: f'{100 * low:.1f}-{100 * high:.1f}' for name, (low, high) in intervals.items()}
         lines += ['confidence intervals, identities resampled', *_table(bounds, width=12)]

@@ -7,7 +7,11 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         'bupt_campus': ['BUPTCampus'],
         'hitsz_vcm': ['HITSZVCM'],
+        'llcm': ['LLCM'],
+        'pictures': ['Picture', 'PictureDataset'],
         'records': ['anonymous_rank'],
+        'regdb': ['RegDB'],
+        'sysu_mm01': ['SYSUMM01'],
         'tracklet_dataset': ['ParsedIndex', 'TrackletDataset'],
         'tracklet_folder': ['TrackletFolder'],
     },

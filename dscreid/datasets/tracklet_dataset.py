@@ -86,6 +86,8 @@ class TrackletDataset(Dataset, ABC):
         repeats: Descriptions of the index lines that are left out because they repeat an earlier one.
         num_skipped_tracklets: Tracklets left out by ``on_bad_frame='skip_tracklet'``.
         splits_overlap: Whether the index puts tracklets in several splits on purpose.
+        single_frames: Whether the data set consists of single pictures, which show no motion.
+        pids_per_split: Whether the index numbers the persons of each split anew, so that splits cannot be compared.
 
     Raises DatasetError if the root, an index file or packed frames are missing, malformed or damaged; ConfigError if an
     argument is invalid.
@@ -100,6 +102,8 @@ class TrackletDataset(Dataset, ABC):
     PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]] = MappingProxyType({})
 
     splits_overlap = False
+    single_frames = False
+    pids_per_split = False
     # a training split sets its own pipeline
     common_settings = MappingProxyType(
         {'root': 'data_root', 'on_bad_frame': 'on_bad_frame', 'pipeline': 'eval_pipeline'}

@@ -132,9 +132,21 @@ class ReIDRunner(Runner):
             dataloader = {**dataloader, 'batch_size': planned}
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the training loop; raise as ``check_motion``."""
+        return self._checked(super().build_train_loop(loop))
+
+    def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the test loop; raise as ``check_motion``."""
+        return self._checked(super().build_test_loop(loop))
+
+    def _checked(self, loop: BaseLoop) -> BaseLoop:
+        check_motion(unwrap_model(self.model), loop.dataloader.dataset)
+        return loop
+
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop | None:
         """Build the validation loop; return None, with a warning, if no validation tracklet has a person ID."""
-        loop = super().build_val_loop(loop)
+        loop = self._checked(super().build_val_loop(loop))
         if (reason := why_not_evaluated(loop.dataloader.dataset)) is not None:
             self.logger.warning(f'no validation: {reason}')
             return None
@@ -196,6 +208,16 @@ class ReIDRunner(Runner):
             keep_fused(optimizer, checkpoint['optimizer'])
             recompute_schedules(self, checkpoint)
         return checkpoint
+
+
+def check_motion(model: nn.Module, dataset: Any) -> None:
+    """Raise ConfigError if a model's dynamic feature needs motion, but the data set has only single pictures."""
+    encoder = getattr(model, 'backbone', None)
+    if getattr(encoder, 'needs_motion', False) and getattr(dataset, 'single_frames', False):
+        raise ConfigError(
+            f'{type(encoder).__name__} computes its dynamic feature from several frames, but {type(dataset).__name__} '
+            'has single pictures; choose a backbone that encodes pictures, such as TwoStreamResNet50 or FrameAverage'
+        )
 
 
 def keep_fused(optimizer: Optimizer, state: dict[str, Any]) -> None:

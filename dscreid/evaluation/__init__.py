@@ -7,6 +7,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         'bootstrap': ['bootstrap_intervals'],
         'feature_file': ['FeatureTable', 'load_features', 'save_features'],
+        'image_evaluation': ['evaluate_image_protocol'],
+        'image_protocols': ['draw_galleries'],
         'metric': ['ReIDMetric', 'split_intervals'],
         'protocols': ['Direction', 'EvaluationProtocol', 'protocol_directions'],
         'query_table': ['make_query_table', 'save_query_table'],

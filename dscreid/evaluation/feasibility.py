@@ -8,7 +8,6 @@ import numpy as np
 from dscreid.datasets import TrackletDataset
 from dscreid.errors import DatasetError
 from dscreid.evaluation.feature_file import MODALITY_CODES, UNKNOWN, FeatureTable
-from dscreid.evaluation.protocols import protocol_directions
 from dscreid.evaluation.ranking import count_matches
 
 
@@ -17,7 +16,7 @@ class DirectionCount(NamedTuple):
 
     queries: int
     valid: int
-    gallery: int
+    gallery: int  # of one trial
 
 
 class EvaluationPlan(NamedTuple):
@@ -38,10 +37,11 @@ def plan_evaluation(dataset: TrackletDataset, protocol: str) -> EvaluationPlan |
         return None
     counts = {}
     used, own = np.zeros((2, len(table)), dtype=bool)
-    directions = protocol_directions(protocol, table.modalities, table.is_query, dataset.wheres)
-    for name, direction in directions.items():
-        query, gallery, drop = direction
-        valid = int((count_matches(table.identities(direction)) > 0).sum())
+    for name, direction in table.directions(protocol, dataset.wheres).items():
+        used[direction.query] = used[direction.gallery] = True
+        first = direction.trials()[0]  # all trials draw from the same persons and cameras
+        query, gallery, drop = first[:3]
+        valid = int((count_matches(table.identities(first)) > 0).sum())
         if not valid:
             raise DatasetError(
                 f'protocol {protocol} cannot be measured: none of the {len(query)} queries of {name} has a '
@@ -50,7 +50,6 @@ def plan_evaluation(dataset: TrackletDataset, protocol: str) -> EvaluationPlan |
             )
         counts[name] = DirectionCount(len(query), valid, len(gallery))
         own[query] |= np.isin(table.tracklet[query], table.tracklet[gallery])
-        used[query] = used[gallery] = True
     return EvaluationPlan(counts, np.flatnonzero(~used), int(own.sum()))
 
 

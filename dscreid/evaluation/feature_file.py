@@ -1,5 +1,6 @@
 """Feature files: one safetensors file with everything needed for retrieval on a split."""
 
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from dscreid.errors import DatasetError
-from dscreid.evaluation.protocols import Direction
+from dscreid.evaluation.protocols import Direction, protocol_directions
 from dscreid.evaluation.ranking import Identities
 from dscreid.structures import Modality
 from dscreid.utils.files import replacing
@@ -57,10 +58,15 @@ class FeatureTable:
 
     def identities(self, direction: Direction) -> Identities:
         """Facts about the queries and the gallery of a retrieval task on this table."""
-        query, gallery, drop_same_camera = direction
+        query, gallery = direction.query, direction.gallery
         pid, camera, tracklet = self.pid, self.camera, self.tracklet
         own = tracklet[query], tracklet[gallery]
-        return Identities(pid[query], camera[query], pid[gallery], camera[gallery], drop_same_camera, own)
+        rules = direction.drop_same_camera, own, direction.same_place
+        return Identities(pid[query], camera[query], pid[gallery], camera[gallery], *rules)
+
+    def directions(self, protocol: str, wheres: Sequence[str] | None = None) -> dict[str, Direction]:
+        """Split the table into the retrieval tasks of a protocol; see :func:`protocol_directions`."""
+        return protocol_directions(protocol, self.modalities, self.is_query, wheres, self.pid, self.camera)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Arrays by name, without those that are None."""

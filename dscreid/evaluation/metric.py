@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
+from torch import Tensor
 
 from dscreid.distributed import from_main_process, gather_objects
 from dscreid.errors import ConfigError, EvaluationError, TrainingError
@@ -22,10 +23,11 @@ from dscreid.evaluation.feature_file import (
     describe_not_finite,
     save_features,
 )
-from dscreid.evaluation.protocols import Direction, averaged_directions, find_protocol, protocol_directions
+from dscreid.evaluation.protocols import Direction, averaged_directions, find_protocol
 from dscreid.evaluation.query_table import check_query_file, make_query_table, save_query_table
-from dscreid.evaluation.ranking import QueryRanks, check_ranks, rank_queries, summarize
+from dscreid.evaluation.ranking import QueryRanks, check_ranks
 from dscreid.evaluation.scores import InnerProduct, QueryExpansion, Reranked, Reranking, Scores, expand_queries
+from dscreid.evaluation.trials import average_trials, joined_trials, rank_trials
 from dscreid.registry import METRICS
 from dscreid.structures import RANKINGS, Modality, ranking_feature
 
@@ -37,7 +39,8 @@ class ReIDMetric(BaseMetric):
 
     Metrics are named ``{direction}/{measure}``, for example ``rgb2ir/mAP``, with values in [0, 1]. ``mean/{measure}``
     is the mean of the cross-modal directions (of all, if the protocol has none). The bounds of a confidence interval
-    are named ``{direction}/{measure}_low`` and ``_high``.
+    are named ``{direction}/{measure}_low`` and ``_high``. If a protocol draws its gallery in several trials, the
+    metrics are means over them, and ``{direction}/{measure}_std`` is the population standard deviation.
 
     If no tracklet has a person id, the metrics are empty and a warning is logged; ``dump`` is still written. If some
     have none, they count as wrong answers in the gallery and not as queries.
@@ -120,19 +123,21 @@ class ReIDMetric(BaseMetric):
         self.rankings = {}
         if self.protocol is None or not self._has_identities(table):
             return {}
-        directions = protocol_directions(self.protocol, table.modalities, table.is_query)
+        directions = table.directions(self.protocol)
         for name, option in self.test_time_options().items():
             print_log(f'{name} is on, which the published tables do not use: {option}', logger='current')
         ranks = {name: self._rank(table, name, direction) for name, direction in directions.items()}
         if self.per_query is not None:
             save_query_table(self.per_query, make_query_table(table, directions, ranks))
-        for name, (query, gallery, _) in directions.items():
-            valid = int((ranks[name].matches > 0).sum())
-            counts = f'{valid} of {len(query)} queries have a true match among {len(gallery)} tracklets'
-            print_log(f'{self.protocol} {name}: {counts}', logger='current')
+        for name, direction in directions.items():
+            first, *others = direction.trials()
+            valid = int((ranks[name][0].matches > 0).sum())
+            counts = f'{valid} of {len(first.query)} queries have a true match among {len(first.gallery)} tracklets'
+            trials = f', in each of {1 + len(others)} trials' if others else ''
+            print_log(f'{self.protocol} {name}: {counts}{trials}', logger='current')
         if self.by_ranking:
             self.rankings = self._measure_rankings(table, directions)
-        return self._metrics(ranks, directions) | self._intervals(table, directions, ranks)
+        return self._metrics(ranks) | self._intervals(table, directions, ranks)
 
     def test_time_options(self) -> dict[str, QueryExpansion | Reranking]:
         """Enabled options that change the ranking, by argument name."""
@@ -152,24 +157,27 @@ class ReIDMetric(BaseMetric):
             _warn(f'{unknown} of {len(table)} tracklets have no person id: {effect}')
         return unknown < len(table)
 
-    def _rank(self, table: FeatureTable, name: str, direction: Direction) -> QueryRanks:
-        query, gallery = (torch.from_numpy(table.feature[rows]).to(self.device) for rows in direction[:2])
+    def _rank(self, table: FeatureTable, name: str, direction: Direction) -> list[QueryRanks]:
+        """Rank the queries of each trial."""
         try:
-            if self.query_expansion is not None:
-                query = expand_queries(query, gallery, self.query_expansion)
-            scores: Scores = Reranked(query, gallery, self.rerank) if self.rerank else InnerProduct(query, gallery)
-            return rank_queries(scores, *table.identities(direction))
+            return rank_trials(table, direction, self._scores, self.device)
         except EvaluationError as error:
             raise EvaluationError(f'{self.protocol} {name}: {error}') from None
 
-    def _metrics(self, ranks: Mapping[str, QueryRanks], directions: Mapping[str, Direction]) -> dict[str, float]:
-        """Summarize the ranks of each direction, and average directions."""
-        measured = {name: summarize(one, self.ranks) for name, one in ranks.items()}
-        for values in measured.values():
-            del values['valid_queries']
-        averaged = [measured[name] for name in averaged_directions(directions)]
+    def _scores(self, query: Tensor, gallery: Tensor) -> Scores:
+        if self.query_expansion is not None:
+            query = expand_queries(query, gallery, self.query_expansion)
+        return Reranked(query, gallery, self.rerank) if self.rerank else InnerProduct(query, gallery)
+
+    def _metrics(self, ranks: Mapping[str, Sequence[QueryRanks]]) -> dict[str, float]:
+        """Average the trials of each direction, and the directions."""
+        found = {name: average_trials(trials, self.ranks) for name, trials in ranks.items()}
+        measured = {name: means for name, (means, _) in found.items()}
+        averaged = [measured[name] for name in averaged_directions(ranks)]
         measured['mean'] = {key: float(np.mean([one[key] for one in averaged])) for key in averaged[0]}
-        return {f'{name}/{key}': value for name, values in measured.items() for key, value in values.items()}
+        metrics = {f'{name}/{key}': value for name, values in measured.items() for key, value in values.items()}
+        drawn = {name: spread for name, (_, spread) in found.items() if len(ranks[name]) > 1}
+        return metrics | {f'{name}/{key}_std': value for name, spread in drawn.items() for key, value in spread.items()}
 
     def _measure_rankings(
         self, table: FeatureTable, directions: Mapping[str, Direction]
@@ -178,21 +186,19 @@ class ReIDMetric(BaseMetric):
         measured = {}
         for ranking, (needed, _) in RANKINGS.items():
             if parts.keys() >= set(needed):
-                feature = ranking_feature(ranking, parts).to(self.device)
-                ranks = {
-                    name: rank_queries(InnerProduct(feature[one.query], feature[one.gallery]), *table.identities(one))
-                    for name, one in directions.items()
-                }
-                measured[ranking] = self._metrics(ranks, directions)
+                own = replace(table, feature=ranking_feature(ranking, parts).numpy())
+                ranks = {name: rank_trials(own, one, device=self.device) for name, one in directions.items()}
+                measured[ranking] = self._metrics(ranks)
         return measured
 
     def _intervals(
-        self, table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]
+        self, table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, Sequence[QueryRanks]]
     ) -> dict[str, float]:
         if self.confidence is None:
             return {}
-        pids = {name: table.pid[direction.query] for name, direction in directions.items()}
-        intervals = bootstrap_intervals(ranks, pids, self.ranks, self.confidence, **self.bootstrap)
+        pids = {name: np.tile(table.pid[one.query], len(ranks[name])) for name, one in directions.items()}
+        joined = {name: joined_trials(trials) for name, trials in ranks.items()}
+        intervals = bootstrap_intervals(joined, pids, self.ranks, self.confidence, **self.bootstrap)
         print_log(f'confidence intervals: {self.interval_settings()}', logger='current')
         lows = {f'{name}_low': low for name, (low, _) in intervals.items()}
         return lows | {f'{name}_high': high for name, (_, high) in intervals.items()}

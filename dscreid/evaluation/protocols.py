@@ -23,6 +23,15 @@ class Direction(NamedTuple):
     gallery: np.ndarray  #: int64 (Ng,), rows of the test split that are searched
     #: whether to leave out gallery tracklets with the same person and camera as the query
     drop_same_camera: bool
+    #: pairs of cameras: queries of the first one leave out all gallery tracklets of the second one
+    same_place: tuple[tuple[int, int], ...] = ()
+    count_persons: bool = False  #: whether the CMC curve counts persons, of each only the best-ranked tracklet
+    #: int64 each, the rows of ``gallery`` that are searched in each trial; empty for one trial with all of them
+    draws: tuple[np.ndarray, ...] = ()
+
+    def trials(self) -> list['Direction']:
+        """Return the task of each trial; results are averaged over them."""
+        return [self._replace(gallery=rows, draws=()) for rows in self.draws] or [self]
 
 
 class EvaluationProtocol(ABC):
@@ -38,6 +47,10 @@ class EvaluationProtocol(ABC):
             visible: bool (N,), whether each test tracklet is visible, in the order of the dataset.
             queries: bool (N,), whether the query list names the tracklet.
         """
+
+    def draw(self, direction: Direction, pids: np.ndarray, cameras: np.ndarray) -> Direction:
+        """Choose what is searched by persons and cameras, int64 (N,) each; by default, the whole gallery once."""
+        return direction
 
 
 def find_protocol(name: str) -> EvaluationProtocol:
@@ -55,12 +68,15 @@ def protocol_directions(
     modalities: Sequence[str | Modality],
     is_query: Sequence[bool] | np.ndarray,
     wheres: Sequence[str] | None = None,
+    pids: np.ndarray | None = None,
+    cameras: np.ndarray | None = None,
 ) -> dict[str, Direction]:
     """Split a test set of N tracklets into the retrieval tasks of a protocol, such as ``rgb2ir`` for visible queries.
 
-    ``modalities``, ``'rgb'`` or ``'ir'``, ``is_query``, whether the query list names the tracklet, and ``wheres``, its
-    ``file:line`` for messages, are (N,) in the order of the dataset. Raises ConfigError for an unknown protocol and
-    DatasetError if a direction has no queries or gallery.
+    ``modalities``, ``'rgb'`` or ``'ir'``, ``is_query``, whether the query list names the tracklet, ``wheres``, its
+    ``file:line`` for messages, ``pids``, its person id or a negative number, and ``cameras`` are (N,) in the order of
+    the dataset. By default, all persons are unknown and all cameras are 0. Raises ConfigError for an unknown protocol
+    and DatasetError if a direction has no queries or gallery.
     """
     protocol = find_protocol(name)
     visible = np.array([Modality(modality) is Modality.RGB for modality in modalities], dtype=bool)
@@ -76,7 +92,11 @@ def protocol_directions(
                     f'({visible.sum()} visible, {queries.sum()} marked as queries); '
                     "check the test split's query list, or choose another protocol"
                 )
-    return directions
+    facts = (
+        np.full(len(visible), -1) if pids is None else np.asarray(pids),
+        np.zeros(len(visible), dtype=np.int64) if cameras is None else np.asarray(cameras),
+    )
+    return {key: protocol.draw(direction, *facts) for key, direction in directions.items()}
 
 
 def averaged_directions(names: Iterable[str]) -> list[str]:
@@ -143,8 +163,8 @@ class PublishedBUPTCampus(BUPTCampus):
             rows = np.flatnonzero(role & visible)
             kept[rows[-(len(rows) % _PUBLISHED_BATCH) :]] = False
         return {
-            key: Direction(query[kept[query]], gallery[kept[gallery]], drop)
-            for key, (query, gallery, drop) in super().directions(visible, queries).items()
+            key: one._replace(query=one.query[kept[one.query]], gallery=one.gallery[kept[one.gallery]])
+            for key, one in super().directions(visible, queries).items()
         }
 
 

@@ -1,7 +1,7 @@
 """Results of single queries as a table for spreadsheets and data frames."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,26 +10,29 @@ from dscreid.errors import ConfigError
 from dscreid.evaluation.feature_file import FeatureTable
 from dscreid.evaluation.protocols import Direction
 from dscreid.evaluation.ranking import QueryRanks
+from dscreid.evaluation.trials import joined_trials
 from dscreid.utils.files import replacing
 
 
 def make_query_table(
-    table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]
+    table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, Sequence[QueryRanks]]
 ) -> dict[str, list]:
     """Combine the ranks of all directions with the annotations of their queries.
 
-    Returns columns with one row per query and direction: ``direction``, ``query`` (position in the test set), ``pid``,
-    ``camera``, ``modality``, ``length``, ``matches``, ``first_hit`` (rank of the first true match, from 1), ``AP`` and
-    ``INP`` (both in [0, 1]). Values are None if a query has no true match or its length is unknown.
+    Returns columns with one row per query, direction and trial: ``direction``, ``trial`` (from 0), ``query`` (position
+    in the test set), ``pid``, ``camera``, ``modality``, ``length``, ``matches``, ``first_hit`` (``QueryRanks.first``),
+    ``AP`` and ``INP`` (both in [0, 1]). Values are None if a query has no true match or its length is unknown.
     """
-    rows = np.concatenate([direction.query for direction in directions.values()])
-    merged = QueryRanks(*map(np.concatenate, zip(*(ranks[name] for name in directions), strict=True)))
+    tasks = [(name, trial, one) for name in directions for trial, one in enumerate(ranks[name])]
+    rows = np.concatenate([directions[name].query for name, _, _ in tasks])
+    merged = joined_trials([one for _, _, one in tasks])
 
     def measured(values: np.ndarray) -> list:
         return [value if hits else None for value, hits in zip(values.tolist(), merged.matches, strict=True)]
 
     return {
-        'direction': [name for name, direction in directions.items() for _ in direction.query],
+        'direction': [name for name, _, one in tasks for _ in one.matches],
+        'trial': [trial for _, trial, one in tasks for _ in one.matches],
         'query': table.index[rows].tolist(),
         'pid': table.pid[rows].tolist(),
         'camera': table.camera[rows].tolist(),

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from dscreid.errors import EvaluationError
+from dscreid.evaluation.counting import count_ahead, count_persons_ahead
 from dscreid.evaluation.scores import Features, InnerProduct, Scores
 from dscreid.neighbors import largest_per_row
 from dscreid.utils.chunks import row_chunks
-from dscreid.utils.compiled import compiled, over_rows
 
 Ids = Tensor | np.ndarray | Sequence[int]
 
@@ -25,13 +25,15 @@ class Identities(NamedTuple):
     gallery_cameras: Ids
     drop_same_camera: bool = False
     tracklets: tuple[Ids, Ids] | None = None
+    same_place: tuple[tuple[int, int], ...] = ()
 
 
 class QueryRanks(NamedTuple):
     """Ranks of the true matches of each query, as NumPy arrays of shape (Nq,)."""
 
     matches: np.ndarray  #: int64, number of true matches that are not left out; queries with 0 are invalid
-    first: np.ndarray  #: int64, rank of the first match, from 1; 0 without a match
+    #: int64, rank of the first match, from 1, among tracklets or, if persons are counted, among persons; 0 without one
+    first: np.ndarray
     average_precision: np.ndarray  #: float64 in (0, 1], mean precision at the matches; NaN without a match
     #: float64 in (0, 1], number of matches / rank of the last match (INP of Ye et al., TPAMI 2021); NaN without a match
     inverse_penalty: np.ndarray
@@ -98,18 +100,28 @@ def rank_queries(
     gallery_cameras: Ids,
     drop_same_camera: bool = False,
     tracklets: tuple[Ids, Ids] | None = None,
+    same_place: tuple[tuple[int, int], ...] = (),
+    count_persons: bool = False,
 ) -> QueryRanks:
     """Find the ranks of the true matches of each query if its gallery is sorted by descending score.
 
-    Equal scores keep the order of the gallery. Arguments are those of :func:`rank_metrics`, except ``tracklets``,
-    integer (Nq,) and (Ng,), tracklet ids: the query's own tracklet is left out of its gallery. Raises EvaluationError
-    if no query has a true match.
+    Equal scores keep the order of the gallery. Other arguments are those of :func:`rank_metrics`. Each query leaves out
+    its own tracklet in the gallery if ``tracklets``, integer (Nq,) and (Ng,), gives the tracklet ids, and, for a pair
+    of cameras in ``same_place``, all gallery tracklets of the second camera if it is of the first. With
+    ``count_persons``, only the best-ranked tracklet of each person counts for the rank of the first match, and so for
+    the CMC curve; unknown persons count as one. Raises EvaluationError if no query has a true match.
     """
     shape = (2, scores.shape[0])
     result = QueryRanks(*np.zeros(shape, np.int64), *np.full(shape, np.nan))
-    ids = Identities(query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets)
+    ids = Identities(query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets, same_place)
+    persons = torch.as_tensor(gallery_pids, device=scores.device).unique(return_inverse=True)[1]
     for rows, block, row, column in _blocks(scores, ids):
-        _enter(result, rows.start + row.cpu().numpy(), 1 + count_ahead(block, row, column).cpu().numpy())
+        ahead = count_ahead(block, row, column)
+        _enter(result, rows.start + row.cpu().numpy(), 1 + ahead.cpu().numpy())
+        if count_persons and len(row):
+            first = _first_pairs(row, ahead)
+            before = count_persons_ahead(block, row[first], column[first], persons)
+            result.first[rows.start + row[first].cpu().numpy()] = 1 + before.cpu().numpy()
     if not result.matches.any():
         reason = ' once tracklets of the same person and camera are left out' if drop_same_camera else ''
         raise EvaluationError(
@@ -117,6 +129,13 @@ def rank_queries(
             f'tracklets{reason}; check the person ids, cameras and the choice of query and gallery'
         )
     return result
+
+
+def _first_pairs(row: Tensor, ahead: Tensor) -> Tensor:
+    """Find the pair with the fewest tracklets ``ahead`` for each query of ``row``, int64 (P,) and ascending."""
+    best = torch.full((int(row.max()) + 1,), torch.iinfo(ahead.dtype).max, dtype=ahead.dtype, device=row.device)
+    best.scatter_reduce_(0, row, ahead, 'amin')
+    return torch.nonzero(ahead == best[row])[:, 0]
 
 
 def count_matches(identities: Identities) -> np.ndarray:
@@ -155,6 +174,7 @@ def rank_lists(
     topk: int = 6,
     drop_same_camera: bool = False,
     tracklets: tuple[Ids, Ids] | None = None,
+    same_place: tuple[tuple[int, int], ...] = (),
 ) -> RankLists:
     """Find the first ``topk`` gallery tracklets of each query, ranked and filtered as in :func:`rank_metrics`.
 
@@ -167,7 +187,7 @@ def rank_lists(
     shape = (scores.shape[0], topk)
     lists = RankLists(np.full(shape, -1), np.zeros(shape, bool), np.full(shape, np.nan, np.float32))
     width = min(topk, scores.shape[1])
-    ids = Identities(query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets)
+    ids = Identities(query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets, same_place)
     for rows, block, row, column in _blocks(scores, ids):
         same = torch.zeros_like(block, dtype=torch.bool)
         same[row, column] = True
@@ -199,6 +219,9 @@ def _pairs(identities: Identities, device: torch.device | None = None) -> tuple[
     left_out = torch.zeros(len(row), dtype=torch.bool, device=device)
     if identities.drop_same_camera:
         left_out |= integers(identities.query_cameras)[row] == integers(identities.gallery_cameras)[column]
+    for first, second in identities.same_place:
+        own, others = integers(identities.query_cameras)[row], integers(identities.gallery_cameras)[column]
+        left_out |= (own == first) & (others == second)
     if identities.tracklets is not None:
         own, others = map(integers, identities.tracklets)
         left_out |= own[row] == others[column]
@@ -217,8 +240,11 @@ def _blocks(scores: Scores, identities: Identities) -> Iterator[tuple[slice, Ten
         if not num == len(pids) == len(cameras):
             raise ValueError(f'{name} features, pids and cameras differ in length: {num}, {len(pids)}, {len(cameras)}')
     row, column, left_out = _pairs(identities, scores.device)
+    own, others = (torch.as_tensor(side, device=scores.device) for side in identities[1:4:2])
     for rows in row_chunks(*scores.shape):
         block = scores[rows]
+        for first, second in identities.same_place:
+            block.masked_fill_((own[rows] == first)[:, None] & (others == second), -torch.inf)
         inside = slice(*torch.searchsorted(row, torch.tensor([rows.start, rows.stop], device=row.device)).tolist())
         query, match, out = row[inside] - rows.start, column[inside], left_out[inside]
         block[query[out], match[out]] = -torch.inf
@@ -235,54 +261,3 @@ def _enter(result: QueryRanks, query: np.ndarray, rank: np.ndarray) -> None:
     result.first[valid] = rank[start]
     result.average_precision[valid] = np.add.reduceat(hit / rank, start) / total
     result.inverse_penalty[valid] = total / rank[start + total - 1]
-
-
-def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """Count the gallery tracklets ranked before some chosen ones, int64 (P,); equal scores keep the gallery's order.
-
-    This is faster than sorting if a query has fewer than about a thousand true matches. ``scores`` is float (n, Ng);
-    ``row`` and ``column``, int64 (P,), are the query and the gallery row of each chosen tracklet.
-    """
-    if scores.is_cuda:
-        return _count_with_torch(scores, row, column)
-    arrays = (scores.contiguous().numpy(), row.numpy(), column.numpy())
-    blocks = over_rows(len(row), lambda start, stop: _count_ahead(*arrays, start, stop))
-    return torch.from_numpy(np.concatenate([np.empty(0, np.int64), *blocks]))
-
-
-def _count_with_torch(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    place = torch.arange(scores.shape[1], device=scores.device)
-    ahead = torch.empty_like(row)
-    for pairs in row_chunks(len(row), scores.shape[1]):
-        others = scores[row[pairs]]
-        own = others.gather(1, column[pairs, None])
-        before = (others > own) | ((others == own) & (place < column[pairs, None]))
-        ahead[pairs] = before.sum(dim=1)
-    return ahead
-
-
-@compiled()
-def _count_ahead(scores, row, column, start, stop):
-    ahead = np.empty(stop - start, np.int64)
-    for pair in range(start, stop):
-        others, place = scores[row[pair]], column[pair]
-        own = others[place]
-        ahead[pair - start] = _at_least(others[:place], own) + _above(others[place + 1 :], own)
-    return ahead
-
-
-# Separate branch-free loops with 32-bit counts, so that the compiler vectorizes them.
-@compiled()
-def _at_least(values, limit):
-    count = np.int32(0)
-    for position in range(len(values)):
-        count = np.int32(count + (values[position] >= limit))
-    return count
-
-
-@compiled()
-def _above(values, limit):
-    count = np.int32(0)
-    for position in range(len(values)):
-        count = np.int32(count + (values[position] > limit))
-    return count

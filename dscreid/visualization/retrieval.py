@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dscreid.errors import DscreidError
-from dscreid.evaluation import Direction, FeatureTable, protocol_directions, rank_lists
+from dscreid.evaluation import Direction, FeatureTable, rank_lists
 from dscreid.evaluation.protocols import CROSS_MODAL
 from dscreid.evaluation.ranking import count_matches
 from dscreid.visualization.figures import add_note, show_image, styled
@@ -76,11 +76,12 @@ def retrieval_examples(
 ) -> list[RetrievalExample]:
     """Retrieve the first ``topk`` ranks for some queries of both cross-modal directions, for every run with features.
 
-    All runs are on one test set, and the filtering of the protocol applies. ``count`` queries per direction are drawn
-    by ``seed``; see :func:`choose_queries`.
+    All runs are on one test set, and the filtering of the protocol applies; of several trials, the first is shown.
+    ``count`` queries per direction are drawn by ``seed``; see :func:`choose_queries`.
     """
     tables = [(run.name, run.features) for run in runs if run.features is not None]
-    plans = [protocol_directions(protocol, features.modalities, features.is_query) for _, features in tables]
+    found = [features.directions(protocol) for _, features in tables]
+    plans = [{name: direction.trials()[0] for name, direction in one.items()} for one in found]
     examples = []
     for position, direction in enumerate(name for name in CROSS_MODAL if plans and name in plans[0]):
         name, first = tables[0]
@@ -168,7 +169,7 @@ def _hits(
     name: str, features: FeatureTable, direction: Direction, queries: np.ndarray, topk: int
 ) -> list[tuple[Hit, ...]]:
     direction = direction._replace(query=_rows_of(name, features, queries))
-    query, gallery, _ = direction
+    query, gallery = direction.query, direction.gallery
     facts = features.identities(direction)
     sides = (features.feature[query], *facts[:2], features.feature[gallery], *facts[2:4])
     lists = []

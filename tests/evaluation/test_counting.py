@@ -1,4 +1,4 @@
-"""The counting of ``ranking`` against sorting, by either implementation."""
+"""Counting against sorting, by either implementation."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dscreid.evaluation import ranking
+from dscreid.evaluation import counting
 from dscreid.utils import chunks, compiled
 
 
-@pytest.mark.parametrize('count', [ranking.count_ahead, ranking._count_with_torch])
+@pytest.mark.parametrize('count', [counting.count_ahead, counting._count_with_torch])
 @settings(max_examples=40, deadline=None)
 @given(
     num_queries=st.integers(1, 6),
@@ -32,7 +32,7 @@ def test_equals_the_place_in_a_stable_sort(count, num_queries, num_gallery, num_
     assert torch.equal(found, place[row, column])
 
 
-@pytest.mark.parametrize('count', [ranking.count_ahead, ranking._count_with_torch])
+@pytest.mark.parametrize('count', [counting.count_ahead, counting._count_with_torch])
 def test_blocks_do_not_show(monkeypatch, count):
     generator = torch.Generator().manual_seed(0)
     scores = torch.randn(10, 50, generator=generator)
@@ -47,13 +47,13 @@ def test_scores_that_are_no_contiguous_block():
     scores = torch.randn(50, 10, generator=torch.Generator().manual_seed(0)).T
     row, column = torch.arange(10), torch.arange(10)
     expected = (scores > scores[row, column, None]).sum(dim=1)
-    assert torch.equal(ranking.count_ahead(scores, row, column), expected)
+    assert torch.equal(counting.count_ahead(scores, row, column), expected)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_equal_on_the_gpu():
     scores = torch.randn(10, 500, generator=torch.Generator().manual_seed(0))
     row, column = torch.arange(10).repeat_interleave(50), torch.arange(500)
-    found = ranking.count_ahead(scores.cuda(), row.cuda(), column.cuda())
+    found = counting.count_ahead(scores.cuda(), row.cuda(), column.cuda())
     assert found.is_cuda
-    assert torch.equal(found.cpu(), ranking.count_ahead(scores, row, column))
+    assert torch.equal(found.cpu(), counting.count_ahead(scores, row, column))

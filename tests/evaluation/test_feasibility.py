@@ -55,7 +55,8 @@ def test_counts_are_those_of_the_ranking(protocol):
     found = plan_evaluation(dataset, protocol)
     features = torch.randn(120, 4, generator=torch.Generator().manual_seed(0))
     pids, cameras = (np.array([getattr(t, name) for t in dataset.tracklets]) for name in ('pid', 'camera'))
-    for name, (query, gallery, drop) in protocol_directions(protocol, [r[1] for r in rows], queries).items():
+    for name, direction in protocol_directions(protocol, [r[1] for r in rows], queries).items():
+        query, gallery, drop = direction[:3]
         scores = InnerProduct(features[query], features[gallery])
         tracklets = dataset.same_as[query], dataset.same_as[gallery]
         ranks = rank_queries(scores, pids[query], cameras[query], pids[gallery], cameras[gallery], drop, tracklets)

@@ -255,3 +255,43 @@ def test_a_querys_own_tracklet_is_left_out_of_its_gallery():
     assert (ranks.matches.tolist(), ranks.first.tolist()) == ([1], [1])
     with pytest.raises(ValueError, match='none of the 1 queries'):
         rank_queries(scores, [7], [0], pids[1:], cameras[1:], tracklets=tracklets)
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_a_camera_of_the_same_place_is_left_out(seed):
+    world = _world(seed, whole_numbers=True)
+    query = world[2] == 1
+    kept = ~((world[5] == 2)[None] & query[:, None])
+    found = rank_queries(InnerProduct(world[0], world[3]), *world[1:3], *world[4:], same_place=((1, 2),))
+    lists = rank_lists(*world, topk=50, same_place=((1, 2),))
+    for row, columns in enumerate(kept):
+        own = rank_lists(*(part[[row]] for part in world[:3]), *(part[columns] for part in world[3:]), topk=50)
+        expected = np.flatnonzero(columns)[own.index[own.index >= 0]]
+        assert lists.index[row][lists.index[row] >= 0].tolist() == expected.tolist()
+        hits = np.flatnonzero(own.correct[0]) + 1
+        assert found.matches[row] == len(hits)
+        assert found.first[row] == (hits[0] if len(hits) else 0)
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_the_first_match_is_counted_among_persons(seed):
+    world = _world(seed, whole_numbers=True)
+    sides = InnerProduct(world[0], world[3]), *world[1:3], *world[4:]
+    found, plain = (rank_queries(*sides, drop_same_camera=True, count_persons=count) for count in (True, False))
+    lists = rank_lists(*world, topk=50, drop_same_camera=True)
+    for row, (index, correct) in enumerate(zip(lists.index, lists.correct, strict=True)):
+        persons = list(dict.fromkeys(world[4][index[index >= 0]]))
+        assert found.first[row] == (persons.index(world[1][row]) + 1 if correct.any() else 0)
+    for name in ('matches', 'average_precision', 'inverse_penalty'):
+        np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
+
+
+def test_persons_are_counted_in_blocks(monkeypatch):
+    world = _world(9)
+    sides = InnerProduct(world[0], world[3]), *world[1:3], *world[4:]
+    whole = rank_queries(*sides, count_persons=True)
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 60)
+    np.testing.assert_array_equal(rank_queries(*sides, count_persons=True).first, whole.first)
+    nobody = rank_queries(InnerProduct(world[0], world[3]), [7] + [99] * 19, *sides[2:], count_persons=True)
+    assert nobody.first[0] > 0
+    assert not nobody.first[1:].any()

@@ -35,6 +35,11 @@ class FolderFrames:
         """Check whether ``folder``, relative to the root without a trailing slash, exists."""
         return (self.root / folder).is_dir()
 
+    def is_empty(self, frame: str) -> bool:
+        """Check whether an image file has no bytes; False if it is missing."""
+        path = self.root / frame
+        return path.is_file() and path.stat().st_size == 0
+
     def list_frames(self) -> list[str]:
         """List the paths of all images below the root, sorted; for datasets without index files."""
         return sorted(
@@ -83,6 +88,11 @@ class PackedFrames:
     def has_folder(self, folder: str) -> bool:
         """Check whether the folder contains a packed frame."""
         return self._table.has_folder(folder)
+
+    def is_empty(self, frame: str) -> bool:
+        """Check whether a packed frame has no bytes; False if it is missing."""
+        entry = self._table.find(frame)
+        return entry is not None and entry.length == 0
 
     def list_frames(self) -> list[str]:
         """List the paths of all packed frames, sorted."""

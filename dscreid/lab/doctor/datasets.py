@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from dscreid.lab.dataset_checks.frames import STOPPING_FAULTS, Owner, check_fram
 from dscreid.lab.dataset_checks.splits import check_balance, check_drops, check_overlap, check_repeats
 from dscreid.lab.doctor.stages import DatasetUse, Stage
 from dscreid.registry import DATASETS
-from dscreid.structures import Modality
+from dscreid.structures import Modality, Tracklet
 
 
 def examine_dataset(use: DatasetUse, jobs: int, check_files: bool = True) -> Iterator[Finding]:
@@ -48,7 +49,8 @@ def examine_dataset(use: DatasetUse, jobs: int, check_files: bool = True) -> Ite
         message = 'not compared: the index puts tracklets in several splits'
         yield Finding('overlap', subject, Severity.INFO, message)
     else:
-        yield check_overlap({dataset.split: dataset.tracklets for dataset in splits}, subject)
+        compared = {dataset.split: _with_comparable_pids(dataset) for dataset in splits}
+        yield check_overlap(compared, subject)
 
 
 def check_stage_evaluations(stage: Stage) -> Iterator[Finding]:
@@ -108,6 +110,11 @@ def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> Generator[Find
 
 def _read(kind: type[TrackletDataset], root: str, split: str, labelled: bool, **settings: Any) -> TrackletDataset:
     return kind(root, split, labelled=labelled, min_seq_len=1, expected_statistics=None, **settings)
+
+
+def _with_comparable_pids(dataset: TrackletDataset) -> list[Tracklet]:
+    """List the tracklets, without their persons if these are numbered anew in each split."""
+    return [replace(one, pid=None) if dataset.pids_per_split else one for one in dataset.tracklets]
 
 
 def _stops(bad: Mapping[str, str], owners: Mapping[str, Owner], use: DatasetUse) -> bool:

@@ -1,4 +1,4 @@
-"""Procedurally rendered worlds of walking people, in the official layouts of HITSZ-VCM and BUPTCampus."""
+"""Procedurally rendered worlds of walking people, in the official layouts of data sets."""
 
 from dscreid.lazy import lazy_exports
 

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from dscreid.errors import ConfigError
-from dscreid.lab.synthetic.spec import WorldSpec
+from dscreid.lab.synthetic.spec import LAYOUTS, WorldSpec
 from dscreid.registry import WORLDS
 from dscreid.utils.build_errors import closest
 
@@ -27,6 +27,10 @@ class World:
     common: ClassVar[Values] = {}  #: fields of ``WorldSpec`` for both layouts, if not its defaults
     bupt: ClassVar[Values] = {}  #: fields for layout 'bupt'
     hitsz: ClassVar[Values] = {}  #: fields for layout 'hitsz'
+    #: fields for the layouts of single pictures; a tracklet is a walk whose frames become pictures
+    sysu: ClassVar[Values] = dict(cameras=6, min_frames=3, max_frames=3)
+    regdb: ClassVar[Values] = dict(cameras=2, tracklets=2, test_tracklets=2, min_frames=5, max_frames=5)
+    llcm: ClassVar[Values] = dict(cameras=9, test_tracklets=9, min_frames=2, max_frames=2)
     domain: ClassVar[str | None] = None  #: appearance. None uses the domain with the layout's name.
     source: ClassVar[Values] = _EASY_SOURCE  #: further fields of an experiment's source
     target: ClassVar[Values] = _TARGET  #: further fields of an experiment's target
@@ -104,6 +108,9 @@ class Full(World):
     common: ClassVar[Values] = dict(min_frames=24, max_frames=24, height=288, width=144)
     bupt: ClassVar[Values] = dict(train_ids=1074, auxiliary_ids=930, test_ids=1076, tracklets=3, test_tracklets=3)
     hitsz: ClassVar[Values] = dict(train_ids=500, test_ids=427, tracklets=10, test_tracklets=10)
+    sysu: ClassVar[Values] = World.sysu | dict(train_ids=395, test_ids=96)
+    regdb: ClassVar[Values] = World.regdb | dict(train_ids=206, test_ids=206)
+    llcm: ClassVar[Values] = World.llcm | dict(train_ids=713, test_ids=351)
     own_layouts = True
 
 
@@ -117,7 +124,7 @@ class Pretrain(World):
 
 
 def make_spec(preset: str, layout: str, domain: str | None = None, **overrides: Any) -> WorldSpec:
-    """Return the spec of the world named ``preset`` in ``WORLDS``, in layout 'hitsz' or 'bupt'.
+    """Return the spec of the world named ``preset`` in ``WORLDS``, in a layout of ``LAYOUTS``.
 
     ``domain`` is a name in ``DOMAINS``, ``overrides`` are other fields of ``WorldSpec``; None keeps the world's value.
 
@@ -129,7 +136,8 @@ def make_spec(preset: str, layout: str, domain: str | None = None, **overrides: 
     values |= {name: value for name, value in overrides.items() if value is not None}
     for name in values.keys() - WorldSpec.__dataclass_fields__.keys():
         raise ConfigError(f'a synthetic world has no field {name!r}')
-    return WorldSpec(layout=layout, domain=domain or world.domain or layout, **values)
+    look = domain or world.domain or (LAYOUTS[layout].domain if layout in LAYOUTS else layout)
+    return WorldSpec(layout=layout, domain=look, **values)
 
 
 def adaptation_worlds(seed: int, direction: str = 'bupt2hitsz', preset: str = 'demo') -> tuple[WorldSpec, WorldSpec]:

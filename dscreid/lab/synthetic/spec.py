@@ -1,14 +1,33 @@
 """The spec of a world. Together with the code, it determines every byte of the world."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dscreid.errors import ConfigError
 from dscreid.lab.synthetic.camera import SENSORS
 from dscreid.lab.synthetic.domain import Domain, get_domain
 
-#: Largest number of identities and cameras of each data set layout.
-LAYOUTS = {'hitsz': (9999, 9), 'bupt': (999_999, 6)}
+
+@dataclass(frozen=True)
+class Layout:
+    """Limits of a data set layout."""
+
+    identities: int  #: largest number of identities
+    cameras: int  #: largest number of cameras, or the only one if ``fixed_cameras``
+    domain: str  #: default appearance
+    fixed_cameras: bool = False  #: whether the layout has a folder for each camera, which must not be empty
+    least: Mapping[str, int] = field(default_factory=dict)  #: fields of ``WorldSpec`` and their smallest values
+
+
+#: Data set layouts; ``sysu`` (SYSU-MM01), ``regdb`` and ``llcm`` hold single pictures.
+LAYOUTS = {
+    'hitsz': Layout(9999, 9, 'hitsz'),
+    'bupt': Layout(999_999, 6, 'bupt'),
+    'sysu': Layout(9999, 6, 'hitsz', fixed_cameras=True, least={'train_ids': 2, 'test_tracklets': 4}),
+    'regdb': Layout(9999, 2, 'hitsz', fixed_cameras=True),
+    'llcm': Layout(9999, 9, 'hitsz', fixed_cameras=True, least={'test_tracklets': 9}),
+}
 # Domain settings that a world can override, with their largest values.
 _FROM_DOMAIN = {
     'modality_gap': 1.5, 'occluded': 1.0, 'changing_light': 1.0, 'motion_blur': 1.0, 'sensor_spread': 1.0,
@@ -25,7 +44,7 @@ _LEAST = {
 class WorldSpec:
     """Content and size of a world."""
 
-    layout: str  #: dataset layout of the files, 'hitsz' or 'bupt'
+    layout: str  #: layout of the files, a key of ``LAYOUTS``
     domain: str  #: appearance of the world, 'bupt', 'hitsz', 'varied' or 'everyday'
     seed: int = 0  #: seed of everything, at least 0
     train_ids: int = 8  #: training identities
@@ -86,9 +105,15 @@ class WorldSpec:
                 raise ConfigError(f'{name} must lie between 0 and {most:g}, got {getattr(self, name)}')
 
     def _check_layout(self) -> None:
+        layout = LAYOUTS[self.layout]
         values = {'identities': self.train_ids + self.auxiliary_ids + self.test_ids, 'cameras': self.cameras}
-        for (what, value), most in zip(values.items(), LAYOUTS[self.layout], strict=True):
-            if value > most:
+        for what, value in values.items():
+            if value > (most := getattr(layout, what)):
                 raise ConfigError(f'layout {self.layout} has room for {most} {what}, not {value}; use fewer')
+        if layout.fixed_cameras and self.cameras < layout.cameras:
+            raise ConfigError(f'layout {self.layout} has {layout.cameras} cameras, not {self.cameras}')
+        for name, least in layout.least.items():
+            if getattr(self, name) < least:
+                raise ConfigError(f'layout {self.layout} needs {name} of at least {least}, not {getattr(self, name)}')
         if self.layout != 'bupt' and (self.auxiliary_ids or self.fake_ir):
             raise ConfigError('auxiliary identities and FakeIR frames exist in layout bupt only; omit them')

@@ -21,7 +21,8 @@ from dscreid.lab.synthetic.camera import draw_camera
 from dscreid.lab.synthetic.draws import Stream, generator
 from dscreid.lab.synthetic.faults import draw_switch
 from dscreid.lab.synthetic.identity import Identity, draw_identity
-from dscreid.lab.synthetic.layouts import PlannedWalk, Split, index_files, plan_world
+from dscreid.lab.synthetic.layouts import index_files, plan_world
+from dscreid.lab.synthetic.planned_walk import PlannedWalk, Split
 from dscreid.lab.synthetic.renderer import View, fake_infrared, render_walk
 from dscreid.lab.synthetic.spec import WorldSpec
 from dscreid.lab.synthetic.target_folder import prepare_root, write_marker

@@ -38,6 +38,8 @@ class SpatioTemporalPrompting(BaseModule):
     """
 
     common_settings = MappingProxyType({'num_frames': 'num_frames'})
+    #: If True, data sets of single pictures are refused.
+    needs_motion = True
 
     def __init__(
         self,
