@@ -26,6 +26,7 @@ NAMES = (
     'resnet50/pgm_resnet50_hitsz2bupt', 'ablations/dslu_intra_bupt2hitsz', 'baselines/cd_bupt2hitsz',
     'resnet50/gur_resnet50_demo', 'synthetic/true_labels_demo',
 )  # fmt: skip
+#: Values of the settings that these configs take; ``trial`` is taken by RegDB only (tests/test_image_data_sets.py).
 VALUES = {
     'data_root': '/elsewhere',
     'on_bad_frame': 'substitute',
@@ -91,7 +92,11 @@ def clusterers(node):
             yield from clusterers(value)
 
 
-@pytest.mark.parametrize('setting', COMMON_SETTINGS)
+def test_all_settings_are_tested():
+    assert {*COMMON_SETTINGS} == {*VALUES, 'trial'}
+
+
+@pytest.mark.parametrize('setting', VALUES)
 @pytest.mark.parametrize('name', NAMES)
 def test_every_part_has_the_value_of_an_inheriting_config(name, setting, tmp_path):
     path, value = CONFIGS / f'{name}.py', VALUES[setting]
