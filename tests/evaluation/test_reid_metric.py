@@ -45,12 +45,12 @@ def _samples(n=40, seed=0, d=4):
     return samples
 
 
-def _expected(samples, query, gallery, feature='feature', **options):
+def _expected(samples, query, gallery, **options):
     sides = []
     for modality in (query, gallery):
         chosen = [s for s in samples if s.modality == modality]
         sides += [
-            torch.stack([s.get(feature) for s in chosen]),
+            torch.stack([s.feature for s in chosen]),
             [s.pid for s in chosen],
             [s.camera for s in chosen],
         ]
@@ -59,15 +59,14 @@ def _expected(samples, query, gallery, feature='feature', **options):
     return metrics
 
 
-@pytest.mark.parametrize('feature', ['feature', 'dynamic'])
-def test_measures_both_directions_and_their_mean(feature):
+def test_measures_both_directions_and_their_mean():
     samples = _samples()
-    metric = METRICS.build({'type': 'ReIDMetric', 'protocol': 'hitsz_vcm', 'ranks': (1, 5), 'feature': feature})
+    metric = METRICS.build({'type': 'ReIDMetric', 'protocol': 'hitsz_vcm', 'ranks': (1, 5)})
     metric.process({}, samples[:25])
     metric.process({}, [sample.to_dict() for sample in samples[25:]])
     values = metric.evaluate(len(samples))
-    rgb2ir = _expected(samples, 'rgb', 'ir', feature, ranks=(1, 5), drop_same_camera=True)
-    ir2rgb = _expected(samples, 'ir', 'rgb', feature, ranks=(1, 5), drop_same_camera=True)
+    rgb2ir = _expected(samples, 'rgb', 'ir', ranks=(1, 5), drop_same_camera=True)
+    ir2rgb = _expected(samples, 'ir', 'rgb', ranks=(1, 5), drop_same_camera=True)
     expected = {f'rgb2ir/{k}': v for k, v in rgb2ir.items()} | {f'ir2rgb/{k}': v for k, v in ir2rgb.items()}
     expected |= {f'mean/{k}': (rgb2ir[k] + ir2rgb[k]) / 2 for k in rgb2ir}
     assert values == pytest.approx(expected)

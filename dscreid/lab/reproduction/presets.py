@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction.experiments import Row, find
-from dscreid.lab.reproduction.jobs import finished_card
 from dscreid.lab.synthetic import WorldSpec, adaptation_worlds
 from dscreid.utils.config_difference import config_difference, effective_overrides
 from dscreid.utils.shipped import is_config, shipped_configs, shipped_tools
@@ -101,6 +100,8 @@ class Place:
 
     def card(self, direction: str, seed: int, run: str) -> Mapping[str, Any] | None:
         """Return the run card of a finished run, its metrics under the ranking of the data. None if there is none."""
+        from dscreid.lab.reproduction.jobs import finished_card  # imports torch, which --help does not need
+
         folder = self.group(direction, seed)
         card = finished_card(folder / run) or self.recorded.get(f'{direction}/{folder.name}/{run}')
         by_ranking = (card or {}).get('rankings', {}).get(self.preset.ranking)
