@@ -36,6 +36,7 @@ def test_tracklets_with_persons_are_adapted_to_and_evaluated(tiny_runs, tiny_exp
     assert 0 < found['mean/mAP'] <= 1
 
 
+@pytest.mark.slow
 def test_tracklets_without_persons_are_adapted_to_and_searched(tiny_runs, tiny_experiment, tmp_path):
     root = make_tracklet_folder(tiny_runs.hitsz, tmp_path / 'own', persons=False)
     found = adapt(tiny_runs, tiny_experiment, root, tmp_path / 'run')

@@ -101,6 +101,7 @@ def test_a_config_without_a_test_set(train, tiny_runs, tiny_experiment, without_
     assert check_run(work_dir, 'epoch_1.pth', 48, 'no test set', capsys.readouterr().out) == {}
 
 
+@pytest.mark.slow
 def test_a_test_index_without_ids(train, tiny_runs, tiny_experiment, anonymous, tmp_path, capsys):
     criterion = ('default_hooks.selection.type=SelectionHook', 'default_hooks.selection.criterion=silhouette')
     adapt(train, tiny_runs.adapt, tiny_experiment, tmp_path, f'data_root={anonymous}', *criterion)

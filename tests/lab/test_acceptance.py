@@ -37,6 +37,7 @@ def is_running(pid):
 
 
 @pytest.mark.skipif(not Path('/proc/self/stat').exists(), reason='looks for processes in /proc')
+@pytest.mark.slow
 def test_a_step_that_fails_crashes_or_hangs_does_not_stop_the_next(tmp_path):
     names, lines = ('failing', 'crashing', 'hanging', 'leaving', 'wrong', 'fine'), []
     # a processor has twenty times as long
