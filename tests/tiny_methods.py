@@ -15,6 +15,7 @@ ROOTS = {
         'SYNTHETIC_WARMUP',
         'SYNTHETIC_EVERYDAY',
         'SYNTHETIC_EVERYDAY2',
+        'SYNTHETIC_TRACKLETS',
     ),
     'hitsz': ('HITSZ_VCM', 'SYNTHETIC_HITSZ'),
     'own': ('TRACKLETS',),
