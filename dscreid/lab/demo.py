@@ -59,7 +59,7 @@ SHORT = DemoSize('demo-short', 'demo_short', '', _SHORT_NOTE)
 #: Results that every working demo reaches, so far from the measured values that rounding alone causes no miss.
 #: Rank-1 of the source model on unseen source people, mean of both directions (measured: at least 0.88).
 _SOURCE_RANK1 = 0.6
-#: mAP of DSC minus the best mAP without adaptation, mean of both directions (measured: at least XX).
+#: mAP of DSC minus the best mAP without adaptation, mean of both directions (measured: 0.040).
 _GAIN = -0.01
 #: Labeled share of the tracklets in the last epoch, per modality (measured: at least 0.9).
 _LABELED = 0.4
