@@ -108,7 +108,7 @@ def test_weights_labels_and_metrics_are_those_of_one_process(ranks, experiment, 
     print(f'{name}, {len(metrics)} processes: {largest_difference(one, several):.1e}, the epoch moved {moved:.1e}')
     assert largest_difference(one, several) < 1e-5 < 1e-3 < moved
     features = [load_features(folder / 'features.safetensors') for folder in (reference, tmp_path)]
-    torch.testing.assert_close(*(torch.as_tensor(table.feature) for table in features), rtol=0, atol=1e-5)
+    torch.testing.assert_close(*(torch.as_tensor(table.feature) for table in features), rtol=0, atol=3e-5)
     assert metrics[0] == read_figures(reference)
     if name != 'source':
         labels = [checkpoint['cluster_labels']['own'] for checkpoint in (one, several)]

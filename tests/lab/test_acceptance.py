@@ -25,7 +25,7 @@ def test_every_method_is_there():
     names = method_names()
     assert len(names) == len(set(names)) >= 15
     assert {'baselines/gur_cameras_demo', 'dsc/dsc_demo', 'dsc/agreement_demo', 'source/stp_demo'} <= set(names)
-    assert 'baselines/cd_demo' not in names
+    assert not {'baselines/cd_demo', 'baselines/adabn_demo'} & set(names)
 
 
 def is_running(pid):
@@ -40,8 +40,8 @@ def is_running(pid):
 @pytest.mark.slow
 def test_a_step_that_fails_crashes_or_hangs_does_not_stop_the_next(tmp_path):
     names, lines = ('failing', 'crashing', 'hanging', 'leaving', 'wrong', 'fine'), []
-    # a processor has twenty times as long
-    steps = [Step(name, f'The {name} step', 0.1 if name == 'hanging' else 9, 'acceptance_steps') for name in names]
+    # a processor has twenty times as long; also a busy one starts a process within that
+    steps = [Step(name, f'The {name} step', 0.75 if name == 'hanging' else 9, 'acceptance_steps') for name in names]
     written = []
 
     def report(outcome):
@@ -59,7 +59,7 @@ def test_a_step_that_fails_crashes_or_hangs_does_not_stop_the_next(tmp_path):
     assert found['crashing']['error'] == 'the process ended with exit code -11'
     assert found['failing']['results'] == found['crashing']['results'] == {'first': 1}
     assert not is_running(found['hanging']['results']['child'])  # nor what it started
-    assert found['hanging']['error'] == 'ended after 2 s; the results so far are kept'
+    assert found['hanging']['error'] == 'ended after 15 s; the results so far are kept'
     assert found['fine']['results'] == {'device': 'cpu', 'numbers': [1, 2.5], 'nested': {'a': 1.0}}
     assert lines[0].startswith('failed ')
     assert lines[0].endswith('The failing step: ValueError: the <second> part fails')

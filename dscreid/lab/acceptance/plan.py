@@ -78,5 +78,5 @@ def method_names() -> list[str]:
 def _found_methods() -> Iterator[str]:
     for folder in ('baselines', 'dsc'):
         for path in sorted((shipped_configs() / folder).glob('*.py')):
-            if has_directions(path) and path.stem != 'cd':  # which trains nothing
+            if has_directions(path) and path.stem not in ('cd', 'adabn'):  # which train nothing
                 yield f'{folder}/{path.stem}_demo'
