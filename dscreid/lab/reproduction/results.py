@@ -16,7 +16,7 @@ FOLDER = Path('docs', 'results')
 def collect_results(place: Place, file: Path) -> int:
     """Write the run cards of all finished runs of a place to a file, with those that it already holds.
 
-    A run that is in both is taken from the place. Returns the number of runs in the file.
+    A run that is in both is taken from the place. Commands are left out. Returns the number of runs in the file.
 
     Raises:
         ConfigError: If no run has finished.
@@ -24,7 +24,8 @@ def collect_results(place: Place, file: Path) -> int:
     cards = read_results(file) if file.is_file() else {}
     for folder in sorted(place.folder.glob('*/seed*/*')):
         if card := finished_card(folder):
-            cards[card['run']] = card
+            # the command names folders of this machine; config, overrides and seed say the same
+            cards[card['run']] = {key: value for key, value in card.items() if key != 'command'}
     if not cards:
         raise ConfigError(f'no run has finished in {place.folder}; start some with: dscreid reproduce run')
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ def test_a_table_from_the_file_is_that_of_the_runs(bench, tmp_path):
     text, _ = show_experiment('table3', elsewhere, BOTH)
     assert text == expected
     assert 'gain mAP' in text
+    assert str(tmp_path) not in file.read_text()
 
 
 def test_a_file_keeps_the_runs_of_another_machine_and_takes_newer_ones(bench, tmp_path):
