@@ -43,7 +43,8 @@ def gains_html(summary: Summary) -> str:
     worlds = max(gain.worlds for _, gain in known)
     caption = (
         f'Points of mean mAP over “{summary.reference}”, the best result without adaptation, in the mean of '
-        f'{worlds} worlds, with the 95 % interval of the paired differences. One world has no interval.'
+        f'{worlds} {"worlds" if worlds > 1 else "world"}, with the 95 % interval of the paired differences, if there are '
+        'several worlds.'
     )
     chart = whisker_chart(gains, x_label='gain in mAP')
     told = '; '.join(f'{gain.name} {gain.value:+.1f}' for gain in gains)
