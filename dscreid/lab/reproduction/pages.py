@@ -41,10 +41,10 @@ def gains_html(summary: Summary) -> str:
     if not gains:
         return ''
     worlds = max(gain.worlds for _, gain in known)
+    worlds_text = '1 world' if worlds == 1 else f'{worlds} worlds'
     caption = (
         f'Points of mean mAP over “{summary.reference}”, the best result without adaptation, in the mean of '
-        f'{worlds} {"worlds" if worlds > 1 else "world"}, with the 95 % interval of the paired differences, if there are '
-        'several worlds.'
+        f'{worlds_text}, with the 95 % interval of the paired differences if there are several worlds.'
     )
     chart = whisker_chart(gains, x_label='gain in mAP')
     told = '; '.join(f'{gain.name} {gain.value:+.1f}' for gain in gains)
