@@ -21,7 +21,7 @@ install: $(STAMP)  ## make .venv with the tested versions of everything
 $(STAMP): always
 	@$(PYTHON) requirements/install.py $(if $(TORCH),--torch $(TORCH))
 
-demo: $(STAMP)  ## the whole experiment on small rendered worlds, two and a half minutes on two cores
+demo: $(STAMP)  ## the whole experiment on small rendered worlds, some minutes on two cores
 	$(BIN)/python tools/demo.py
 
 demo-full: $(STAMP)  ## the same on the worlds of docs/synthetic_benchmark.md, more than twice the work
