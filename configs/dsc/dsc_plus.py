@@ -1,4 +1,4 @@
-# DSC plus (ours, not published): what the experiments of docs/synthetic_benchmark.md found to help.
+# DSC plus (ours, not published): provisional, tried on one synthetic world so far (docs/synthetic_benchmark.md).
 _base_ = './dsc_{{$DSCREID_DIRECTION:bupt2hitsz}}.py'
 
 # Neighbors are other tracklets, and tracklets of the own cluster are no negatives.
