@@ -73,10 +73,11 @@ def show_command(arguments: argparse.Namespace) -> None:
 
 
 def collect_command(arguments: argparse.Namespace) -> None:
-    """Write the results of all finished runs to a file."""
-    file = arguments.results or reproduction.results.FOLDER / f'{arguments.data}.json'
-    count = reproduction.collect_results(_place(arguments), file)
-    print(f'wrote {file} ({count} runs)')
+    """Write the results of all finished runs to a file, and the page of them."""
+    file, place = arguments.results or reproduction.results.FOLDER / f'{arguments.data}.json', _place(arguments)
+    count = reproduction.collect_results(place, file)
+    page = reproduction.write_result_page(replace(place, recorded=reproduction.read_results(file)), file)
+    print(f'wrote {file} ({count} runs) and {page}')
 
 
 def _add_list(commands: argparse._SubParsersAction) -> None:
@@ -122,7 +123,9 @@ def _add_show(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_collect(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser('collect', help='write the results of all finished runs to a file, to keep or share')
+    parser = commands.add_parser(
+        'collect', help='write the results of all finished runs to a file and a page, to keep or share'
+    )
     _add_data(parser)
     _add_out(parser)
     parser.add_argument(

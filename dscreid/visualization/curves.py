@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dscreid.errors import CheckpointError
 from dscreid.utils.records import is_number
-from dscreid.visualization.figures import COLORS, Card, Rule, Series, format_number, line_chart
+from dscreid.visualization.figures import COLORS, Card, Rule, Series, format_number, line_chart, styled
 from dscreid.visualization.results import direction_name
 
 #: Largest value that is drawn (float32 maximum); beyond 1e300, the float64 arithmetic of charts overflows.
@@ -137,6 +139,33 @@ def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
             lines = [Series(name, *points, **_style(at)) for name, points, at in named]
             cards.append(_card(figure, title, lines, identities))
     return cards
+
+
+@styled()
+def curve_panels(runs: Mapping[str, Scalars], keys: Sequence[str]) -> Figure | None:
+    """Draw a panel per logged key with one line per run; None if no run has logged any of them."""
+    drawn = [key for key in keys if any(key in one.series for one in runs.values())]
+    if not drawn:
+        return None
+    picture = Figure(figsize=(3.3 * len(drawn), 3.2), layout='constrained')
+    panels = picture.subplots(1, len(drawn), squeeze=False)[0]
+    for axes, key in zip(panels, drawn, strict=True):
+        settings = next(figure for figure in _FIGURES if re.fullmatch(figure.keys, key))
+        for at, (name, one) in enumerate(runs.items()):
+            x, y = one.series.get(key, (np.empty(0), np.empty(0)))
+            style = _style(at)
+            axes.plot(
+                x, settings.factor * y, marker='o', markersize=4, color=style['color'], ls=style['style'], label=name
+            )
+        modality = f', {_label(key)}' if key.startswith(('labels/rgb', 'labels/ir')) else ''
+        axes.set_title(settings.title + modality, fontsize=11)
+        axes.set_xlabel(settings.x_label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.spines[['right', 'top']].set_visible(False)
+        axes.grid(True, axis='y')
+    handles, names = panels[0].get_legend_handles_labels()
+    picture.legend(handles, names, loc='outside lower center', ncols=3, frameon=False)
+    return picture
 
 
 def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int | None) -> Card:

@@ -102,11 +102,12 @@ class Card(NamedTuple):
 
 
 class Whisker(NamedTuple):
-    """A value with an interval, or None for none, and what it belongs to."""
+    """A mean with an interval, or None for none, the values that it is the mean of, and what it belongs to."""
 
     name: str
     value: float
     interval: tuple[float, float] | None = None
+    points: Sequence[float] = ()
 
 
 def format_number(value: float) -> str:
@@ -159,14 +160,15 @@ def line_chart(
 
 
 @styled()
-def whisker_chart(whiskers: Sequence[Whisker], *, x_label: str) -> str:
-    """Draw values with their intervals, one below the other, and a line at zero, as the data URI of an SVG picture."""
+def whisker_figure(whiskers: Sequence[Whisker], *, x_label: str) -> Figure:
+    """Draw means with their intervals and single values, one below the other, and a line at zero."""
     figure = Figure(figsize=(6, 0.9 + 0.32 * len(whiskers)))
     axes = figure.subplots()
     axes.axvline(0, color=MUTED, linewidth=1.5, linestyle=(0, (2, 2)))
     for place, one in enumerate(reversed(whiskers)):
         if one.interval is not None:
             axes.plot(one.interval, (place, place), color=COLORS[0], linewidth=2)
+        axes.plot(one.points, [place] * len(one.points), 'o', color=MUTED, markersize=4, alpha=0.6)
         axes.plot(one.value, place, marker='o', color=COLORS[0], markersize=7)
     axes.set_yticks(range(len(whiskers)), [one.name for one in reversed(whiskers)])
     axes.set_ylim(-0.6, len(whiskers) - 0.4)
@@ -175,7 +177,7 @@ def whisker_chart(whiskers: Sequence[Whisker], *, x_label: str) -> str:
     axes.set_xlabel(x_label, fontsize=12)
     axes.grid(True, axis='x')
     axes.set_axisbelow(True)
-    return figure_uri(figure)
+    return figure
 
 
 def _style_axes(axes: Axes, x_label: str, y_ticks: bool, *, whole: bool) -> None:

@@ -30,25 +30,41 @@ class Reference(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """Gain of a row over the reference in the worlds that both were run in, in mAP from -1 to 1."""
+    """Gains of a row over another in the worlds that both were run in, in mAP from -1 to 1; at least one."""
 
-    mean: float
-    #: bounds of the interval of Student's t for the mean of the paired differences; None for a single world
-    interval: tuple[float, float] | None
-    better: int  #: in how many worlds the row is better
-    worlds: int  #: number of worlds
+    differences: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean gain over the worlds."""
+        return statistics.fmean(self.differences)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of Student's t for the mean gain. None for a single world."""
+        return paired_interval(self.differences)
+
+    @property
+    def better(self) -> int:
+        """In how many worlds there is a gain."""
+        return sum(difference > 0 for difference in self.differences)
+
+    @property
+    def worlds(self) -> int:
+        """Number of worlds."""
+        return len(self.differences)
 
     @property
     def is_certain(self) -> bool:
         """Whether the interval excludes zero."""
-        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
+        interval = self.interval
+        return interval is not None and (interval[0] > 0 or interval[1] < 0)
 
     def __str__(self) -> str:
         """Format in percentage points, such as ``+4.5 (+1.2 to +7.8), 5 of 6``."""
-        interval = (
-            '' if self.interval is None else ' ({:+.1f} to {:+.1f})'.format(*(100 * end for end in self.interval))
-        )
-        return f'{100 * self.mean:+.1f}{interval}, {self.better} of {self.worlds}'
+        interval = self.interval
+        bounds = '' if interval is None else ' ({:+.1f} to {:+.1f})'.format(*(100 * end for end in interval))
+        return f'{100 * self.mean:+.1f}{bounds}, {self.better} of {self.worlds}'
 
 
 def measured(card: Mapping[str, Any], ranking: str | None = None) -> float | None:
@@ -76,10 +92,8 @@ def best_reference(candidates: Mapping[str, Mapping[World, float]]) -> Reference
 
 def paired_gain(values: Mapping[World, float], reference: Mapping[World, float]) -> Gain | None:
     """Compare two results world by world; None if they share no world."""
-    gains = [values[world] - reference[world] for world in sorted(values.keys() & reference.keys())]
-    if not gains:
-        return None
-    return Gain(statistics.fmean(gains), paired_interval(gains), sum(gain > 0 for gain in gains), len(gains))
+    shared = sorted(values.keys() & reference.keys())
+    return Gain(tuple(values[world] - reference[world] for world in shared)) if shared else None
 
 
 def paired_interval(differences: Sequence[float], level: float = LEVEL) -> tuple[float, float] | None:

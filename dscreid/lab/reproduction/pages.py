@@ -2,15 +2,14 @@
 
 import numpy as np
 
-from dscreid.lab.reproduction.gains import Gain
 from dscreid.lab.reproduction.summary import Summary, SummaryRow
 from dscreid.visualization.curves import Scalars, curve_cards
-from dscreid.visualization.figures import Card, Whisker, whisker_chart
+from dscreid.visualization.figures import Card, Whisker, figure_uri, whisker_figure
 from dscreid.visualization.page import TableRow, page_html, paragraphs_html, part
 from dscreid.visualization.results import ReportRun, rankings_table_html
 
 #: Logged keys that are drawn.
-_DRAWN = ('labels/rgb_ari', 'labels/ir_ari', 'labels/cross_modal_accuracy', 'mean/mAP')
+DRAWN = ('labels/rgb_ari', 'labels/ir_ari', 'labels/cross_modal_accuracy', 'mean/mAP')
 
 
 def table_page(summary: Summary, columns: dict[str, str]) -> str:
@@ -24,7 +23,7 @@ def table_page(summary: Summary, columns: dict[str, str]) -> str:
         ReportRun(row.row.name, {}, rankings={name: {'mean/mAP': value} for name, value in row.rankings.items()})
         for row in summary.rows
     ]
-    curves = {row.row.name: _scalars(row) for row in summary.rows if row.curves}
+    curves = row_curves(summary)
     sections = [
         ('Results', table + paragraphs_html(summary.notes)),
         ('Gains', gains_html(summary)),
@@ -36,25 +35,40 @@ def table_page(summary: Summary, columns: dict[str, str]) -> str:
 
 def gains_html(summary: Summary) -> str:
     """Draw the gains of all rows over the reference with their intervals; '' without any."""
-    known = [(row.row.name, row.gain) for row in summary.rows if row.gain is not None]
-    gains = [Whisker(name, 100 * gain.mean, _percent(gain)) for name, gain in known]
+    gains = gain_whiskers(summary)
     if not gains:
         return ''
-    worlds = max(gain.worlds for _, gain in known)
+    worlds = max(len(gain.points) for gain in gains)
     worlds_text = '1 world' if worlds == 1 else f'{worlds} worlds'
     caption = (
         f'Points of mean mAP over “{summary.reference}”, the best result without adaptation, in the mean of '
         f'{worlds_text}, with the 95 % interval of the paired differences if there are several worlds.'
     )
-    chart = whisker_chart(gains, x_label='gain in mAP')
+    chart = figure_uri(whisker_figure(gains, x_label='gain in mAP'))
     told = '; '.join(f'{gain.name} {gain.value:+.1f}' for gain in gains)
     return part('cards', cards=[Card('Gain over no adaptation', chart, f'Gains: {told}', captions=[caption])])
 
 
-def _percent(gain: Gain) -> tuple[float, float] | None:
-    return None if gain.interval is None else (100 * gain.interval[0], 100 * gain.interval[1])
+def gain_whiskers(summary: Summary) -> list[Whisker]:
+    """Return the gains of all rows that have one, in percent."""
+    return [
+        Whisker(
+            row.row.name,
+            100 * gain.mean,
+            interval and (100 * interval[0], 100 * interval[1]),
+            [100 * difference for difference in gain.differences],
+        )
+        for row in summary.rows
+        if (gain := row.gain) is not None
+        for interval in (gain.interval,)
+    ]
+
+
+def row_curves(summary: Summary) -> dict[str, Scalars]:
+    """Return what is drawn by epoch of all rows that have it, by the name of the row."""
+    return {row.row.name: _scalars(row) for row in summary.rows if row.curves}
 
 
 def _scalars(row: SummaryRow) -> Scalars:
-    chosen = {key: row.curves[key] for key in _DRAWN if key in row.curves}
+    chosen = {key: row.curves[key] for key in DRAWN if key in row.curves}
     return Scalars({key: (np.array(list(own)), np.array(list(own.values()))) for key, own in chosen.items()})

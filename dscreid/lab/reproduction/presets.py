@@ -12,7 +12,7 @@ from dscreid.errors import ConfigError
 from dscreid.lab.reproduction.experiments import Row, find
 from dscreid.lab.synthetic import WorldSpec, adaptation_worlds
 from dscreid.utils.config_difference import config_difference, effective_overrides
-from dscreid.utils.shipped import is_config, shipped_configs, shipped_tools
+from dscreid.utils.shipped import is_config, shipped_configs, shipped_tools, split_direction
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -36,6 +36,7 @@ class DataPreset:
     world: str | None = None  # preset of adaptation_worlds to render, or None for real data
     # the feature that all rows are ranked by, a key of RANKINGS; None for that of each row's config
     ranking: str | None = None
+    tuning_seeds: tuple[int, ...] = ()  # worlds that settings were chosen on, which can support no claim
 
     def worlds(self, direction: str, seed: int) -> dict[str, WorldSpec]:
         """Return the specs of the ``'source'`` and ``'target'`` worlds. Empty for real data."""
@@ -49,8 +50,9 @@ _SYNTHETIC_RANKING = 'neck_static'
 #: To run all tables on a further pair of worlds takes one line.
 _ALL = (
     *(
-        DataPreset(f'synthetic-{world}', _DEMO_FILES, _DEMO_ROOTS, world, _SYNTHETIC_RANKING)
-        for world in ('demo', 'rule', 'few', 'noisy')
+        DataPreset(f'synthetic-{world}', _DEMO_FILES, _DEMO_ROOTS, world, _SYNTHETIC_RANKING, tuning_seeds)
+        # a prototype of the family 'rule' looked at the targets of seeds 1 and 2
+        for world, tuning_seeds in {'demo': (0,), 'rule': (0, 1, 2), 'few': (0,), 'noisy': (0,)}.items()
     ),
     # the configs of the real datasets, on worlds of the same size and layout
     DataPreset('synthetic-full', _REAL_FILES, _REAL_ROOTS, 'full'),
@@ -127,8 +129,13 @@ class Place:
 
     def find_config(self, method: str, direction: str) -> Path | None:
         """Return the config file of a method. None if there is none."""
-        names = (pattern.format(method=method, direction=direction) for pattern in self.preset.files)
-        return next(filter(is_config, (self.configs / name for name in names)), None)
+        for pattern in self.preset.files:
+            path = self.configs / pattern.format(method=method, direction=direction)
+            ending = pattern.partition('{method}_')[2].format(direction=direction)
+            # bclu_resnet50_demo.py is bclu_resnet50.py for the direction demo, not bclu.py for resnet50_demo
+            if is_config(path) and split_direction(path)[1] in (None, Path(ending).stem):
+                return path
+        return None
 
     def config_path(self, method: str, direction: str) -> Path:
         """Return the config file of a method, or raise a ConfigError."""

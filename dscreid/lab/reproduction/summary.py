@@ -79,13 +79,13 @@ def summarize(
     """Summarize each direction and, if there are several, their mean. ``seeds`` is None for all that were run."""
     title = f'{experiment.heading} · {{}} · '
     title += f'SYNTHETIC worlds ({place.preset.name})' if place.preset.world else 'real data'
-    found = {direction: [_cards(place, row, direction, seeds) for row in rows] for direction in directions}
+    found = {direction: [cards_by_seed(place, row, direction, seeds) for row in rows] for direction in directions}
     summaries = []
     for direction, cards in found.items():
         papers, notes = _paper_rows(experiment, direction)
         if place.preset.ranking:
             notes = [*notes, f'All rows are ranked by `{place.preset.ranking}`, chosen for the source model.']
-        reference = _reference(place, [direction], seeds)
+        reference = find_reference(place, [direction], seeds)
         summary_rows = tuple(
             SummaryRow(
                 row,
@@ -100,7 +100,7 @@ def summarize(
         all_notes = (*notes, *_card_notes(cards), *_seed_notes(summary_rows))
         summaries.append(Summary(title.format(direction), summary_rows, all_notes, reference and reference.name))
     if len(directions) > 1:
-        summaries.append(_both(title.format(BOTH), summaries, found, _reference(place, directions, seeds)))
+        summaries.append(_both(title.format(BOTH), summaries, found, find_reference(place, directions, seeds)))
     return summaries
 
 
@@ -119,20 +119,21 @@ def _both(
     return Summary(title, tuple(rows), tuple(dict.fromkeys([*notes, *_seed_notes(rows)])), reference and reference.name)
 
 
-def _reference(place: Place, directions: Sequence[str], seeds: Sequence[int] | None) -> Reference | None:
-    """Find the best result without adaptation among the finished runs."""
+def find_reference(place: Place, directions: Sequence[str], seeds: Sequence[int] | None) -> Reference | None:
+    """Find the best result without adaptation among the finished runs; None if there is none."""
     candidates = {}
     for name, (row, ranking) in REFERENCES.items():
-        cards = {direction: _cards(place, row, direction, seeds) for direction in directions}
-        candidates[name] = _by_world(cards, ranking)
+        cards = {direction: cards_by_seed(place, row, direction, seeds) for direction in directions}
+        candidates[name] = by_world(cards, ranking)
     return best_reference(candidates)
 
 
 def _gain(cards: Mapping[str, _Cards], reference: Reference | None) -> Gain | None:
-    return None if reference is None else paired_gain(_by_world(cards), reference.values)
+    return None if reference is None else paired_gain(by_world(cards), reference.values)
 
 
-def _by_world(cards: Mapping[str, _Cards], ranking: str | None = None) -> dict[World, float]:
+def by_world(cards: Mapping[str, _Cards], ranking: str | None = None) -> dict[World, float]:
+    """Return the mAP of run cards, which are given by direction and seed, by world; see :func:`measured`."""
     values = {
         (direction, seed): measured(card, ranking) for direction, own in cards.items() for seed, card in own.items()
     }
@@ -155,7 +156,8 @@ def _curves(cards: Iterable[_Cards]) -> dict[str, dict[float, float]]:
     return {key: {at: statistics.fmean(own[at]) for at in sorted(own)} for key, own in points.items()}
 
 
-def _cards(place: Place, row: Row, direction: str, seeds: Sequence[int] | None) -> _Cards:
+def cards_by_seed(place: Place, row: Row, direction: str, seeds: Sequence[int] | None) -> _Cards:
+    """Return the run cards of a row's finished runs by seed; ``seeds`` is None for all that were run."""
     if place.find_config(row.method, direction) is None:
         return {}
     name = place.run_name(row, direction)

@@ -1,0 +1,50 @@
+"""The page of a file of results: what it holds, what it leaves out, and that the committed pages are current."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dscreid.lab.reproduction import collect_results, find_preset, read_results, write_result_page
+from dscreid.lab.reproduction.presets import Place
+
+FOLDER = Path(__file__).parents[3] / 'docs' / 'results'
+
+
+@pytest.mark.parametrize('file', sorted(FOLDER.glob('*.json')), ids=lambda file: file.stem)
+def test_committed_pages_are_those_of_their_results(file, tmp_path):
+    place = Place(tmp_path / 'nothing', find_preset(file.stem), recorded=read_results(file))
+    page = write_result_page(place, tmp_path / file.name)
+    assert page.read_text() == file.with_suffix('.md').read_text(), 'run dscreid reproduce collect again'
+    pictures = sorted(path.name for path in tmp_path.glob('*.svg'))
+    assert pictures == sorted(path.name for path in FOLDER.glob(f'{file.stem}_*.svg'))
+
+
+def test_a_page_holds_claims_tables_and_pictures_of_runs_only(bench):
+    bench.run('table3', rows=['cd', 'adabn', 'bclu', 'dsc'], seeds=(0, 1, 2))
+    file = bench.folder / 'results' / 'fake.json'
+    collect_results(bench.place, file)
+    (file.parent / 'fake_old.svg').write_text('')
+    text = write_result_page(bench.place, file).read_text()
+    assert text.startswith('# Results on `synthetic-demo`')
+    assert "## The paper's claims" in text
+    assert 'Seeds 0, on which settings were chosen, are left out.' in text
+    assert '## Table 3: Components of DSC · bupt2hitsz · SYNTHETIC' in text
+    assert '| 1, 2 |' in text
+    assert '0, 1, 2' not in text
+    assert '+ clustering + DSLU |' not in text.partition('## Table 3')[2]
+    assert 'Table 4' not in text.partition('## Table 3')[2]
+    pictures = {path.name for path in file.parent.glob('*.svg')}
+    assert pictures == {f'fake_{name}_bupt2hitsz_gains.svg' for name in ('table2', 'table3', 'beyond')}
+    assert all(f']({name})' in text for name in pictures)
+
+
+def test_worlds_that_settings_were_chosen_on_support_no_claim(bench):
+    bench.run('table3', rows=['cd', 'adabn', 'bclu', 'dsc'], seeds=(0,))
+    file = bench.folder / 'fake.json'
+    collect_results(bench.place, file)
+    assert "The paper's claims" not in write_result_page(bench.place, file).read_text()
+    free = replace(bench.place, preset=replace(bench.place.preset, tuning_seeds=()))
+    text = write_result_page(free, file).read_text()
+    assert "The paper's claims" in text
+    assert 'are left out.' not in text.partition('## ')[2]
