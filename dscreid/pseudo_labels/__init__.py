@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'neighbor_soft': ['confidence_weights', 'label_shares', 'overlap_shares', 'soft_targets'],
         'prototypes': ['calibrated_labels', 'cluster_prototypes', 'nearest_center_labels'],
         'quality': ['ari_of_all', 'cross_modal_accuracy', 'label_diagnostics', 'label_statistics'],
+        'whitening': ['whitened'],
         'unification': ['correct_labels', 'smooth_labels', 'unify_labels', 'vote_across', 'votes_needed'],
     },
 )  # fmt: skip

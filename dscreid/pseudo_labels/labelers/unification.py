@@ -22,6 +22,7 @@ from dscreid.pseudo_labels.unification import (
     vote_across,
     votes_needed,
 )
+from dscreid.pseudo_labels.whitening import check_whitening, whitened
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 
@@ -64,6 +65,9 @@ class DSLULabeler(_UnifyingLabeler):
     #: Keyword arguments of :func:`pool_votes` (``min_share``): each visible cluster gets one label. None votes for each
     #: tracklet by itself, as in the paper.
     pooled: Mapping[str, Any] | None = None
+    #: Keyword arguments of :func:`whitened` (``shrinkage``), for the features of ``inter``: then a modality's own
+    #: statistics do not decide who is near whom. None compares features as they are, as in the paper.
+    whitening: Mapping[str, Any] | None = None
     #: whether to drop visible tracklets that were outliers in their own modality, as in SDCL
     require_own_cluster: bool = False
     #: Keyword arguments of :func:`votes_needed` (``start``, ``end``, ``epochs``, ``begin``), which then sets the votes
@@ -75,8 +79,11 @@ class DSLULabeler(_UnifyingLabeler):
         self.inter = _checked('inter', self.inter, check_unification)
         self.intra = _checked('intra', self.intra, check_correction)
         self.pooled = _checked('pooled', self.pooled, check_pooling)
+        self.whitening = _checked('whitening', self.whitening, check_whitening)
         if self.pooled is not None and self.inter is None:
             raise ConfigError('DSLULabeler: pooled needs inter, whose votes it sums')
+        if self.whitening is not None and self.inter is None:
+            raise ConfigError('DSLULabeler: whitening needs inter, whose features it changes')
         _check_agreement(self.agreement, self.inter)
         self.needs_context |= self.agreement is not None
 
@@ -87,7 +94,9 @@ class DSLULabeler(_UnifyingLabeler):
         clusters = self.clustering(visible, infrared, context)
         rgb = clusters.rgb
         if self.inter is not None:
-            halves = visible.static, visible.dynamic, infrared.static, infrared.dynamic
+            halves = [visible.static, visible.dynamic, infrared.static, infrared.dynamic]
+            if self.whitening is not None:
+                halves = [whitened(half, **self.whitening) for half in halves]
             rgb, votes = unify_labels(
                 *halves, clusters.ir, **self._inter_for(context, len(infrared)), return_votes=True
             )

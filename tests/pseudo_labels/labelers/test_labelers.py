@@ -16,6 +16,7 @@ from dscreid.pseudo_labels import (
     unify_labels,
 )
 from dscreid.pseudo_labels.unification import pool_votes
+from dscreid.pseudo_labels.whitening import whitened
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 
@@ -250,10 +251,26 @@ def test_pooled_votes_give_each_visible_cluster_one_label():
     np.testing.assert_array_equal(pooled.rgb, pool_votes(labels, votes, clusters.rgb, 0.5))
 
 
+def test_whitening_changes_only_the_comparison_of_modalities():
+    rgb, ir, *_ = _world(noise=0.6)
+    config = {'type': 'DSLULabeler', 'clustering': CLUSTERING, 'inter': {'topk': 9}}
+    labels = LABELERS.build(config | {'whitening': {'shrinkage': 0.5}})(rgb, ir)
+    clusters = LABELERS.build(CLUSTERING)(rgb, ir)
+    halves = (whitened(half, 0.5) for half in (rgb.static, rgb.dynamic, ir.static, ir.dynamic))
+    expected = correct_labels(rgb.static, rgb.dynamic, unify_labels(*halves, clusters.ir, topk=9))
+    np.testing.assert_array_equal(labels.rgb, expected)
+    np.testing.assert_array_equal(labels.ir, clusters.ir)
+
+
 @pytest.mark.parametrize(
     ('settings', 'message'),
-    [({'pooled': {}, 'inter': None}, 'pooled needs inter'), ({'pooled': {'min_share': -1}}, 'min_share must lie in')],
+    [
+        ({'pooled': {}, 'inter': None}, 'pooled needs inter'),
+        ({'pooled': {'min_share': -1}}, 'min_share must lie in'),
+        ({'whitening': {}, 'inter': None}, 'whitening needs inter'),
+        ({'whitening': {'shrinkage': 0}}, 'shrinkage must be positive'),
+    ],
 )
-def test_pooling_that_cannot_work_is_refused(settings, message):
+def test_what_cannot_work_is_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         LABELERS.build({'type': 'DSLULabeler', 'clustering': CLUSTERING} | settings)
