@@ -1,4 +1,4 @@
-# DSC plus (ours, not published): provisional, tried on one synthetic world so far (docs/synthetic_benchmark.md).
+# DSC plus (ours, not published): chosen on one synthetic world, seed 0 (docs/synthetic_benchmark.md).
 _base_ = './dsc_{{$DSCREID_DIRECTION:bupt2hitsz}}.py'
 
 # Neighbors are other tracklets, and tracklets of the own cluster are no negatives.
@@ -7,6 +7,11 @@ model = dict(
         dict(loss, include_self=False, own_cluster_negatives=False) for loss in _base_.model.neighbor_losses
     ]
 )
-# Members of a visible cluster pool their votes, so that unification divides no cluster and nothing is left to correct.
+# Votes across the modalities compare features without what each sensor does to all tracklets. One vote suffices,
+# because members of a visible cluster pool theirs, so that unification divides no cluster and nothing is left to
+# correct.
 _cluster, _unify = _base_.default_hooks.cluster.labelers
-default_hooks = dict(cluster=dict(labelers=[_cluster, dict(_unify, pooled=dict(min_share=0.5), intra=None)]))
+_votes = dict(
+    inter=dict(_unify.inter, min_votes=1), whitening=dict(shrinkage=0.1), pooled=dict(min_share=0.3), intra=None
+)
+default_hooks = dict(cluster=dict(labelers=[_cluster, dict(_unify, **_votes)]))

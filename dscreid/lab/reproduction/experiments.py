@@ -146,6 +146,7 @@ _DETAILS = (
         **{f'{_UNIFY}__inter__topk': 5, f'{_UNIFY}__inter__min_votes': 1},
     ),
     _detail('unification: votes pooled by cluster', 'pooled', **{f'{_UNIFY}__pooled': {'min_share': 0.0}}),
+    _detail('unification: whitened features', 'whitened', **{f'{_UNIFY}__whitening': {'shrinkage': 0.1}}),
     _PLUS,
     _BOUND,
 )
