@@ -25,9 +25,8 @@ def with_timm_names(weights: Mapping[str, Tensor], network: nn.Module) -> dict[s
     if not isinstance(network, EfficientNet) or '_conv_stem.weight' not in weights:
         return dict(weights)
     # theirs are numbered through, timm's within each stage
-    places = [
-        f'blocks.{stage}.{number}' for stage, blocks in enumerate(network.blocks) for number in range(len(blocks))
-    ]
+    stages = network.blocks.named_children()
+    places = [f'blocks.{stage}.{number}' for stage, blocks in stages for number, _ in blocks.named_children()]
     renamed = {}
     for name, value in weights.items():
         block = re.match(r'_blocks\.(\d+)\.', name)

@@ -68,7 +68,7 @@ def test_faults_are_one_sentence(tmp_path):
     with pytest.raises(ConfigError, match=r'test_vit\.other cannot be built with .*Invalid pretrained tag'):
         build(model_name='test_vit.other')
     for name in ('pretrained', 'checkpoint_path'):
-        with pytest.raises(ConfigError, match=f'options cannot have {name}; give weights as the path pretrained'):
+        with pytest.raises(ConfigError, match=f'options cannot have {name}; give the path of weights as pretrained'):
             build(options={name: 'weights.pth'})
     with pytest.raises(ConfigError, match='num_heads must be 0 or divide 64, got 7'):
         build(num_heads=7)
