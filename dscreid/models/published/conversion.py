@@ -68,9 +68,12 @@ def convert_weights(
     if name not in LAYOUTS:
         raise ConfigError(f'layout must be one of {", ".join(LAYOUTS)}, got {name!r}')
     chosen = LAYOUTS[name]
-    converted = chosen.convert(weights, path, (image_size[0], image_size[1]))
-    with torch.device('meta'):
-        model = BaseReID({**converted.backbone, **converted.undetermined})
+    try:
+        converted = chosen.convert(weights, path, (image_size[0], image_size[1]))
+        with torch.device('meta'):
+            model = BaseReID({**converted.backbone, **converted.undetermined})
+    except (ValueError, IndexError, ArithmeticError, RuntimeError) as error:  # shapes from which no encoder follows
+        raise CheckpointError(f'{path}: is not {chosen.title}, its weights have other shapes ({error})') from error
     state_dict = dict(converted.state_dict)
     # PyTorch before 0.4 wrote no batch normalization counters, which are not used here
     counters = [name for name in model.state_dict() if name.endswith('.num_batches_tracked')]

@@ -143,6 +143,11 @@ def faulty(what):
         return published.clip_reid_weights() | {'image_encoder.adapter.weight': torch.zeros(1)}
     if what == 'plain patches':
         return {name: value for name, value in published.sdcl_weights().items() if '.conv.' not in name}
+    if what in ('flat patches', 'flat positions'):
+        name = 'base.patch_embed.proj.weight' if what == 'flat patches' else 'base.pos_embed'
+        return published.sdcl_weights() | {name: torch.zeros(3)}
+    if what == 'narrow':
+        return published.clip_reid_weights() | {'image_encoder.conv1.weight': torch.zeros(8, 3, 16, 16)}
     if what == 'local branches':
         return published.sdcl_weights() | {'bottleneck_1.weight': torch.zeros(1)}
     if what == 'of this project':
@@ -169,6 +174,9 @@ def faulty(what):
         ('overlapping patches', r'positional_embedding has 211 rows'),
         ('adapter', r'unexpected backbone\.tower\.adapter\.weight'),
         ('plain patches', r'an SDCL checkpoint with convolutions before its patches \(missing base\.patch_embed\.conv'),
+        ('flat patches', r'is not an SDCL checkpoint, its weights have other shapes'),
+        ('flat positions', r'is not an SDCL checkpoint, its weights have other shapes|positional_embedding is'),
+        ('narrow', r'is not a CLIP-ReID checkpoint, its weights have other shapes'),
         ('local branches', r'unknown bottleneck_1\.weight'),
         ('of this project', 'has the names of this project already; use it as it is'),
         (
