@@ -30,6 +30,7 @@ COMMANDS = {
     'export': 'model_converters/export.py',
     'calibrate': 'calibrate.py',
     'link': 'link.py',
+    'convert-weights': 'model_converters/convert_weights.py',
     'convert-vld': 'model_converters/convert_vld.py',
     'export-tower': 'model_converters/export_tower.py',
     'density-study': 'analysis/density_study.py',

@@ -2,7 +2,7 @@
 
 import json
 
-from dscreid.tracks.formats import TrackFile
+from dscreid.tracks.track_file import TrackFile
 
 SIZE = (200, 100)
 #: One line of each text format, with the frame from 1 as ``one`` where the format counts from 1.

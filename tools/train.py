@@ -20,8 +20,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--source-checkpoint',
         type=Path,
-        help='source weights to adapt: a checkpoint of this project, or the output of dscreid convert-vld (default: '
-        'the one in the config, otherwise that of the finished source stage, which is trained if necessary)',
+        help='source weights to adapt: a checkpoint of this project, or the output of dscreid convert-weights '
+        '(default: the one in the config, otherwise that of the finished source stage, which is trained if necessary)',
     )
     used = parser.add_mutually_exclusive_group()
     used.add_argument(

@@ -60,14 +60,14 @@ class AdaptOptions:
 
 @dataclass(frozen=True)
 class Preparation:
-    """A run that can begin.
+    """A checked run, ready to start.
 
     Attributes:
-        options: What was asked for, with ``work_dir`` and ``out``.
+        options: The given options, with ``work_dir`` and ``out`` filled in.
         run: Options of the training run.
-        config: Its config.
+        config: Config of the training run.
         dataset: The tracklets to adapt to, without persons.
-        unmeasured: Why nothing will be measured with labels; None if the folder names persons.
+        unmeasured: Why nothing can be measured with labels; None if the folder names persons.
     """
 
     options: AdaptOptions
@@ -91,7 +91,7 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What an adaptation leaves."""
+    """Results of an adaptation."""
 
     evaluation: Evaluation
     comparison: Comparison
@@ -108,9 +108,9 @@ def prepare(options: AdaptOptions) -> Preparation:
     """Read the folder and check that adaptation to it can work; nothing is written.
 
     Raises:
-        ConfigError: If the config does not adapt to a ``TrackletFolder``, or the work directory or ``out`` is used.
+        ConfigError: If the config does not adapt to a ``TrackletFolder``, or the work directory or ``out`` is in use.
         CheckpointError: If the source weights are unsafe, damaged, or do not fit the config.
-        DatasetError: If the folder cannot be read, or adaptation cannot work with it; says what would.
+        DatasetError: If the folder cannot be read, or adaptation cannot work with it; the message says what would work.
     """
     init_default_scope('dscreid')
     quiet_console(MMLogger.get_current_instance())
@@ -131,14 +131,14 @@ def prepare(options: AdaptOptions) -> Preparation:
     if (reason := _refusal(config, dataset)) is not None:
         raise DatasetError(f'{folder}: {reason}')
     check_folder(config, run)
-    init_model(config, options.source)  # weights that do not fit are found before long work
+    init_model(config, options.source)  # fails early if the weights do not fit
     return Preparation(options, run, config, dataset, unmeasured)
 
 
 def adapt(preparation: Preparation) -> Adaptation:
     """Extract features with the source weights, train, compare, and write page and bundle.
 
-    An interrupted adaptation continues with ``resume``; features that were extracted are used again.
+    An interrupted adaptation continues with ``resume``; features that were extracted are reused.
     """
     options, work_dir = preparation.options, preparation.work_dir
     before = _extracted(preparation, options.source, work_dir / BEFORE)
@@ -197,7 +197,7 @@ def _why_unmeasured(options: AdaptOptions, given: dict[str, Any]) -> str | None:
 
 
 def _dataset(config: Config, name: str) -> TrackletFolder:
-    """Build the training split; raise a ConfigError if it is no unlabeled TrackletFolder."""
+    """Build the training split; raise a ConfigError if it is not an unlabeled TrackletFolder."""
     loader = config.get('train_dataloader') or {}
     kinds = (loader.get('dataset') or {}).get('type'), (loader.get('sampler') or {}).get('type')
     if kinds != ('TrackletFolder', 'PseudoLabelSampler') or cluster_hook_of(config) is None:
@@ -221,7 +221,7 @@ def _refusal(config: Config, dataset: TrackletFolder) -> str | None:
 
 
 def _extracted(preparation: Preparation, checkpoint: Path, folder: Path) -> FeatureTable:
-    """Extract the features of the tracklets, or read those that an earlier start extracted with the same weights."""
+    """Extract the features of the tracklets, or read those that an earlier run extracted with the same weights."""
     options = preparation.options
     given = _without_evaluation(preparation.run.config_options)
     config = prepare_config(options.config, replace(preparation.run, config_options=given))
@@ -258,23 +258,23 @@ def _write_page(
 
 
 def _plain(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Replace NaN, which JSON lacks, by None."""
+    """Replace NaN, which JSON does not have, by None."""
     return [{key: None if value != value else value for key, value in change.items()} for change in changes]
 
 
 def _check_out(options: AdaptOptions) -> None:
-    """Raise a ConfigError if the folder of the bundle holds something else, or a bundle that may not be replaced."""
+    """Raise a ConfigError if the folder of the bundle contains something else, or a bundle that may not be replaced."""
     out = Path(options.out or '')
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / CONTENT).is_file():
-        raise ConfigError(f'{out}: exists and is no bundle; choose another --out')
+        raise ConfigError(f'{out}: exists and is not a bundle; choose another --out')
     if not (options.resume or options.overwrite):
         raise ConfigError(f'{out}: holds a bundle; choose another --out, or replace it with --overwrite')
 
 
 def _write_bundle(preparation: Preparation, checkpoint: Path) -> Bundle:
-    """Make the bundle next to its place and move it there whole; one with the same features is kept as it is."""
+    """Write the bundle next to its destination, then move it there in one step; one with the same features is kept."""
     options = preparation.options
     out = Path(options.out or '')
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -288,7 +288,7 @@ def _write_bundle(preparation: Preparation, checkpoint: Path) -> Bundle:
             training_data=options.training_data or default,
         )
         if (out / CONTENT).is_file():
-            # a calibration that was added to it stays
+            # keep a calibration that was added to it
             if (old := read_bundle(out)).fingerprint == made.fingerprint and not options.overwrite:
                 return old
             if not options.overwrite and out != preparation.work_dir / BUNDLE:

@@ -76,7 +76,7 @@ class Bundle:
 
     @property
     def scale(self) -> float:
-        """Factor that gives joined parts of unit length unit length; 1 for parts that have other lengths."""
+        """Factor that gives the joined parts unit length if each part has unit length; otherwise 1."""
         ranking = RANKINGS[self.model.get('ranking') or RETRIEVALS[self.model['retrieval']]]
         return math.sqrt(1 / len(ranking.parts)) if ranking.normalized else 1.0
 
@@ -103,13 +103,13 @@ def make_bundle(
         name: Name of the model; by default that of the config.
 
     Raises:
-        ConfigError: If the config has no evaluation pipeline, its model defines features in code of its own, a note is
+        ConfigError: If the config has no evaluation pipeline, its model defines features in its own code, a note is
             empty, or the folder is not empty.
         CheckpointError: If the checkpoint is missing, unsafe, or does not fit.
     """
     out = Path(out)
     if not license.strip() or not training_data.strip():
-        raise ConfigError('a bundle says under which license, and from which training data, its weights are; name both')
+        raise ConfigError('a bundle needs a license and a description of its training data; give both')
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f'{out}: already exists; choose a new or empty folder')
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
@@ -162,7 +162,8 @@ def read_bundle(folder: str | Path) -> Bundle:
     """Read ``bundle.json`` and check that the weights belong to it.
 
     Raises:
-        CheckpointError: If the folder is no bundle, its format is unknown, or its weights are missing or others.
+        CheckpointError: If the folder is not a bundle, its format is unknown, or its weights are missing or belong to
+            another bundle.
     """
     folder = Path(folder)
     path = folder / CONTENT
@@ -264,7 +265,7 @@ def _escaped(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Convert configs to what JSON holds."""
+    """Convert configs to values that JSON can represent."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

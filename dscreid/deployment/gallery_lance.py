@@ -56,7 +56,7 @@ class LanceStorage(Storage):
                 if not self._exists():
                     self._database().create_table(TABLE, schema=schema_of(describe(bundle)))
         if not self._exists():
-            raise GalleryError(f'{folder}: is no gallery; make one with dscreid gallery add')
+            raise GalleryError(f'{folder}: is not a gallery; create one with dscreid gallery add')
         with self._errors():
             self.table = self._database().open_table(TABLE)
             self.about = description_of(self.table.schema)

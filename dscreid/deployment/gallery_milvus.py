@@ -29,18 +29,18 @@ _ANSWER, _LONG = 60, 3_600
 
 
 class MilvusStorage(Storage):
-    """Rows in a Milvus collection; the primary key is the name of the tracklet, so none can be there twice.
+    """Rows in a Milvus collection; the primary key is the name of the tracklet, so each exists only once.
 
-    A request of ``PER_REQUEST`` tracklets is done or not done; a longer addition or removal that is killed is done in
-    part. Writers do not wait for each other: of two that add the same tracklet, the later one counts, and only one
-    writer at a time notices times with and without a time zone. Removed tracklets are not found any more; the server
-    erases them from its storage later, when it compacts and collects garbage. Milvus does not tell the size on disk.
+    A request of ``PER_REQUEST`` tracklets is atomic; a longer addition or removal that is killed may be incomplete.
+    Writers do not wait for each other: of two that add the same tracklet, the later one counts, and only one
+    writer at a time notices times with and without a time zone. Removed tracklets are no longer found; the server
+    erases them from its storage later, when it compacts and collects garbage. Milvus does not report the size on disk.
 
     Args:
         uri: ``http://HOST:PORT`` or ``https://HOST:PORT`` of the server, or a file ``….db`` of milvus-lite.
         collection: Name of the collection.
         bundle: The model of a new gallery.
-        create: Whether to make the gallery if there is none yet; needs the bundle.
+        create: Whether to create the gallery if there is none yet; needs the bundle.
         token: ``USER:PASSWORD`` or an API key; ``''`` for a server without authentication.
 
     Raises:
@@ -64,17 +64,17 @@ class MilvusStorage(Storage):
         if create and bundle is not None and not self._call('has_collection'):
             self._create(describe(bundle))
         if not self._call('has_collection'):
-            raise GalleryError(f'{self.place}: is no gallery; make one with dscreid gallery add')
+            raise GalleryError(f'{self.place}: is not a gallery; create one with dscreid gallery add')
         about = self._call('describe_collection').get('properties', {}).get(_METADATA)
         if about is None:
-            raise GalleryError(f'{self.place}: is a collection of something else; choose another name')
+            raise GalleryError(f'{self.place}: is not a gallery but another collection; choose another name')
         self.about = json.loads(about)
-        if self._index() is None:  # whoever made it or its index was killed
+        if self._index() is None:  # the process that created it was killed before it made the index
             self._make_index(0)
         self._call('load_collection', timeout=_LONG)
 
     def writing(self) -> AbstractContextManager[None]:
-        """Wait for nobody: the server orders what writers do."""
+        """Do nothing, because the server orders the changes of all writers."""
         return nullcontext()
 
     def add(self, entries: Sequence[Entry], features: npt.NDArray[np.float32], replace: bool) -> int:
@@ -92,7 +92,7 @@ class MilvusStorage(Storage):
         return len(rows)
 
     def finish_adding(self) -> None:
-        """Write what was added to the server's storage, where it is added to the index."""
+        """Write added rows to the server's storage, where they become part of the index."""
         self._call('flush', timeout=_LONG)
 
     def delete(self, condition: Condition) -> int:
@@ -103,9 +103,9 @@ class MilvusStorage(Storage):
         return len(rows)
 
     def rewrite(self, index: bool) -> None:
-        """Let the server erase what was deleted or replaced, and make an index, or drop it.
+        """Let the server erase deleted and replaced rows, and build an index, or drop it.
 
-        An index is rebuilt if the gallery has grown fourfold. Until it is there, searches fail.
+        An index is rebuilt if the gallery has grown fourfold. Until it is ready, searches fail.
         """
         self._call('flush', timeout=_LONG)
         self._call('compact')
@@ -164,18 +164,18 @@ class MilvusStorage(Storage):
         return rows if parts else None
 
     def num_bytes(self) -> None:
-        """Return None: Milvus does not tell."""
+        """Return None, because Milvus does not report it."""
 
     def _create(self, about: dict[str, Any]) -> None:
         schema, properties = schema_of(about['size']), {_METADATA: json.dumps(about)}
         try:
             self._call('create_collection', schema=schema, consistency_level='Strong', properties=properties)
         except GalleryError:
-            if not self._call('has_collection'):  # unless somebody else made it just now
+            if not self._call('has_collection'):  # unless another process has just created it
                 raise
 
     def _index(self) -> tuple[int, int] | None:
-        """Return the number of parts of the index, 0 if it compares all rows, and of its rows; None without."""
+        """Return the numbers of parts (0 if it compares all rows) and of rows of the index; None without an index."""
         found = self._call('describe_index', index_name='feature')
         if not found:
             return None
@@ -183,7 +183,7 @@ class MilvusStorage(Storage):
         return 0 if found['index_type'] == 'FLAT' else int(parts), int(found['indexed_rows'])
 
     def _make_index(self, parts: int) -> None:
-        """Make an index with so many parts; with 0, the one that compares all rows, as every collection needs one."""
+        """Create an index with ``parts`` parts; 0 for the one that compares all rows, which every collection needs."""
         kind: dict[str, Any] = {'index_type': 'FLAT'}
         if parts:
             kind = {'index_type': 'IVF_FLAT', 'params': {'params': {'nlist': parts}}}

@@ -19,9 +19,9 @@ from dscreid.tracks.conversion_record import (
     read_conversion,
     read_tracklet_of_row,
 )
-from dscreid.tracks.formats import TrackFile
 from dscreid.tracks.mot import write_mot
 from dscreid.tracks.rewrite import rewrite_tracks
+from dscreid.tracks.track_file import TrackFile
 from dscreid.utils.files import check_outputs, replacing
 
 COLUMNS = ('tracklet', 'camera', 'modality', 'identity')

@@ -17,7 +17,7 @@ from dscreid.errors import GalleryError
 from dscreid.structures import Modality
 from dscreid.utils.files import is_partial, locked, replacing
 
-#: How names of uploads start.
+#: Prefix of the names of uploads.
 UPLOAD = 'upload-'
 #: POSIX locks do not protect threads from each other.
 _THREADS = threading.Lock()
@@ -30,7 +30,7 @@ class Mark:
     Attributes:
         query: Name of a tracklet, or of an upload: ``upload-`` and a hash.
         tracklet: Name of the answer.
-        same: Whether both are the same person; None takes an earlier mark back.
+        same: Whether both are the same person; None withdraws an earlier mark.
         similarity: Inner product of their features.
         modalities: Modality of query and answer, ``'rgb-rgb'``, ``'rgb-ir'`` or ``'ir-ir'``.
         model: Fingerprint of the bundle.
@@ -49,7 +49,7 @@ class Mark:
 def make_mark(
     query: tuple[str, Modality], answer: tuple[str, Modality], same: bool | None, similarity: float, model: str
 ) -> Mark:
-    """Make a mark of now, from names and modalities."""
+    """Make a mark with the current time, from names and modalities."""
     one, other = query[1], answer[1]
     pair = f'{one.value}-{other.value}' if one is other else 'rgb-ir'
     now = datetime.now(timezone.utc).isoformat(timespec='seconds')
@@ -71,7 +71,7 @@ def _file_name(address: Address) -> str:
 
 
 def append_mark(path: Path, mark: Mark) -> None:
-    """Append a mark and wait until it is on the disk; what a killed writer left of a line is removed first."""
+    """Append a mark and wait until it is on the disk, after removing a partial line left by an interrupted writer."""
     with _writing(path), path.open('a+b') as file:
         file.seek(0)
         content = file.read()
@@ -82,7 +82,7 @@ def append_mark(path: Path, mark: Mark) -> None:
 
 
 def erase_missing(path: Path, gallery: Gallery) -> int:
-    """Erase the marks of tracklets that the gallery does not have any more, also those as answers to uploads.
+    """Erase the marks of tracklets that the gallery no longer has, including answers to uploads.
 
     The file is replaced atomically: a killed process leaves it unchanged.
 
@@ -112,9 +112,9 @@ def erase_missing(path: Path, gallery: Gallery) -> int:
 
 
 def read_marks(path: Path) -> list[Mark]:
-    """Read all marks in the order in which they were made; without a file there are none.
+    """Read all marks in the order in which they were made; an empty list if there is no file.
 
-    A last line without its end, of a killed writer, is left out.
+    An incomplete last line, left by an interrupted writer, is ignored.
 
     Raises:
         GalleryError: If a line is malformed; names file and line.
@@ -126,13 +126,13 @@ def read_marks(path: Path) -> list[Mark]:
 
 
 def labeled_pairs(path: Path, model: str | None = None) -> list[Mark]:
-    """Read the valid marks: of each pair the last one, unless it was taken back.
+    """Read the valid marks: the last one of each pair, unless it was withdrawn.
 
     A pair has the same mark in both directions.
 
     Args:
         path: See ``marks_file``.
-        model: Fingerprint of the bundle whose marks are read; None for those of all models, to learn who is who.
+        model: Fingerprint of the bundle whose marks are read; None for those of all models.
     """
     last: dict[frozenset[str], Mark] = {}
     for mark in read_marks(path):
@@ -165,5 +165,5 @@ def _parse(line: bytes, where: str) -> Mark:
         if mark.modalities not in ('rgb-rgb', 'rgb-ir', 'ir-ir'):
             raise ValueError(f'modalities is {mark.modalities!r}')
     except (ValueError, TypeError) as error:
-        raise GalleryError(f'{where}: is no mark of dscreid serve ({error}); remove the line') from None
+        raise GalleryError(f'{where}: is not a mark of dscreid serve ({error}); remove the line') from None
     return mark

@@ -18,7 +18,7 @@ from dscreid.utils.checkpoint import (
 
 #: Heads, such as classifiers, and losses are specific to the training of a model, so they are not loaded.
 _HEAD_SUFFIX, _LOSSES = '_head', 'losses'
-#: Published checkpoints converted by ``convert_vld.py`` do not contain these necks.
+#: Converted checkpoints of VLD do not contain these necks.
 _NECKS = ('static_neck.', 'dynamic_neck.')
 
 

@@ -30,8 +30,9 @@ from dscreid.tracks.conversion_record import (
     write_record,
 )
 from dscreid.tracks.filters import FilterSettings, Selection, select_tracklets
-from dscreid.tracks.formats import TrackFile, read_tracks
+from dscreid.tracks.formats import read_tracks
 from dscreid.tracks.sources import Source
+from dscreid.tracks.track_file import TrackFile
 from dscreid.tracks.video import VideoHeader, read_frames, read_header, settled_times
 from dscreid.utils.files import only_process_in, remove_partial_files
 from dscreid.utils.progress import progress_bar

@@ -14,8 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dscreid.errors import ConfigError, DatasetError
-from dscreid.tracks.formats import NAMED, TrackFile, coco_video, detect_format, label_files
+from dscreid.tracks.cocovid import coco_video
+from dscreid.tracks.formats import NAMED, detect_format
 from dscreid.tracks.tables import read_csv, read_json, read_text
+from dscreid.tracks.track_file import TrackFile
+from dscreid.tracks.ultralytics import label_files
 from dscreid.utils.files import replacing
 
 _WORD = re.compile(r'[^\s,]+')

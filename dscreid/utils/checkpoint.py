@@ -81,8 +81,8 @@ def meta_of(content: Mapping) -> Mapping:
 def load_weights(path: str | Path) -> dict[str, Tensor]:
     """Read the weights of a file: tensors on the CPU by name, dtypes as stored.
 
-    They are taken from the key 'state_dict', then 'model', otherwise from the top level. If all names start with
-    ``module.`` (added by DistributedDataParallel), this prefix is removed.
+    They are taken from the key 'state_dict', then 'model', then 'net', otherwise from the top level. If all names start
+    with ``module.`` (added by DistributedDataParallel), this prefix is removed.
 
     Raises:
         CheckpointError: If the file cannot be read or contains no weights.
@@ -118,10 +118,10 @@ def load_model_weights(
     if differences and partial:
         weights = _fitting(model, path, weights, differences)
     elif differences:
-        raise CheckpointError(
-            f'{path}: does not fit {type(model).__name__} ({in_words(differences)}); use the config with which it was '
-            'trained, also with its num_frames, or weights of this one.'
-        )
+        remedy = 'use the config with which it was trained, also with its num_frames, or weights of this one'
+        if not weights.keys() & model.state_dict().keys():
+            remedy = f'{remedy}; if they are of another project, convert them with dscreid convert-weights'
+        raise CheckpointError(f'{path}: does not fit {type(model).__name__} ({in_words(differences)}); {remedy}.')
     _check_activation(model, path, meta_of(content))
     model.load_state_dict(weights, strict=False)
 
@@ -213,7 +213,7 @@ def _existing(path: str | Path) -> Path:
 
 
 def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
-    nested = (content.get(key) for key in ('state_dict', 'model'))
+    nested = (content.get(key) for key in ('state_dict', 'model', 'net'))
     content = dict(next((value for value in nested if isinstance(value, Mapping)), content))
     if not content:
         raise CheckpointError(f'{path}: expected weights by name, found an empty file.')

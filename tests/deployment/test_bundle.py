@@ -65,7 +65,7 @@ def test_a_used_folder_and_empty_notes_are_refused(tiny_runs, tiny_experiment, t
     for out in (tmp_path, tmp_path / 'file'):
         with pytest.raises(ConfigError, match='already exists; choose a new or empty folder'):
             make_bundle(tiny_runs.adapt, tiny_experiment.checkpoint, out, **NOTES)
-    with pytest.raises(ConfigError, match='under which license'):
+    with pytest.raises(ConfigError, match='a bundle needs a license'):
         make_bundle(tiny_runs.adapt, tiny_experiment.checkpoint, tmp_path / 'a', **NOTES | {'license': ' '})
     assert not (tmp_path / 'a').exists()
 

@@ -66,7 +66,7 @@ def test_calibration_is_not_part_of_the_model(gallery):
 def test_no_gallery(new_place):
     absent = new_place()
     for _ in range(2):
-        with pytest.raises(GalleryError, match=rf'{absent}: is no gallery; make one with dscreid gallery add'):
+        with pytest.raises(GalleryError, match=rf'{absent}: is not a gallery; create one with dscreid gallery add'):
             open_gallery(absent)
 
 

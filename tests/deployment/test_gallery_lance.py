@@ -84,7 +84,7 @@ def test_compacting_erases_what_a_killed_removal_left(gallery):
 
 def test_a_gallery_whose_making_was_killed_is_made_again(tmp_path):
     (tmp_path / 'g/tracklets.lance/data').mkdir(parents=True)
-    with pytest.raises(GalleryError, match='is no gallery'):
+    with pytest.raises(GalleryError, match='is not a gallery'):
         open_gallery(tmp_path / 'g')
     assert fill(open_gallery(tmp_path / 'g', made_up_bundle(), create=True), range(3)) == 3
 
@@ -117,7 +117,7 @@ def test_compacting_deletes_what_killed_writers_left(gallery):
 
 
 def test_no_folder_is_made_by_looking_for_a_gallery(tmp_path):
-    with pytest.raises(GalleryError, match='is no gallery'):
+    with pytest.raises(GalleryError, match='is not a gallery'):
         open_gallery(tmp_path / 'absent')
     assert not (tmp_path / 'absent').exists()
 

@@ -72,7 +72,7 @@ def test_a_server_that_is_away_is_one_sentence(tmp_path, capfd):
 
 def test_a_collection_of_something_else(milvus_server, gallery):
     gallery.storage._client.create_collection('other', dimension=3)
-    with pytest.raises(GalleryError, match=r'/other: is a collection of something else; choose another name'):
+    with pytest.raises(GalleryError, match=r'/other: is not a gallery but another collection; choose another name'):
         open_gallery(f'{milvus_server}/other', made_up_bundle(), create=True)
 
 

@@ -91,7 +91,7 @@ def test_malformed_lines_are_named(path, change):
     line = json.loads(path.read_text())
     with path.open('a') as file:
         file.write(json.dumps(line | change) + '\n')
-    with pytest.raises(GalleryError, match=r'gallery.marks.jsonl:2: is no mark of dscreid serve .*; remove the line'):
+    with pytest.raises(GalleryError, match=r'marks.jsonl:2: is not a mark of dscreid serve .*; remove the line'):
         read_marks(path)
 
 

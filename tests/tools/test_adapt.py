@@ -125,7 +125,7 @@ def test_a_used_folder_is_refused_or_replaced(adapt, arguments, anonymous, finis
     (tmp_path / 'other').mkdir()
     (tmp_path / 'other/notes.txt').write_text('mine')
     out = '--overwrite', '--out', tmp_path / 'other'
-    assert 'is no bundle' in refused(capsys, lambda: adapt.main(arguments(anonymous, finished, *out)))
+    assert 'is not a bundle' in refused(capsys, lambda: adapt.main(arguments(anonymous, finished, *out)))
     work_dir = tmp_path / 'run'
     shutil.copytree(finished, work_dir)
     options = ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']

@@ -91,7 +91,7 @@ def test_marks_of_a_gallery_leave_pairs_out(tool, load_tool, own_bundle, tiny_ru
     [
         ([], 'name the FOLDER of the tracklets, or a gallery with --gallery'),
         (['FOLDER', '--marks', 'absent.jsonl'], 'absent.jsonl: does not exist; dscreid serve writes marks next to'),
-        (['--gallery', 'absent'], 'absent: is no gallery'),
+        (['--gallery', 'absent'], 'absent: is not a gallery'),
     ],
 )
 def test_what_is_missing_is_named(tool, own_bundle, capsys, options, message):

@@ -157,7 +157,7 @@ def test_features_equal_vld(how, vld, tmp_path, capsys):
     torch.save(renamed(vld.state_dict(), how), source)
     assert convert([str(source), str(target), *SIZE]) == 0
     report = capsys.readouterr().out
-    for part in ('spatio-temporal prompting of 3 frames', 'Dropped', str(target)):
+    for part in ("dict(type='SpatioTemporalPrompting', num_frames=3, tower=", 'Dropped', str(target)):
         assert part in report
 
     model = Model().eval()
@@ -168,7 +168,7 @@ def test_features_equal_vld(how, vld, tmp_path, capsys):
     for ours, theirs in zip(found, wanted, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
     meta = load_checkpoint(target)['meta']
-    assert (meta['converter'], meta['num_frames']) == ('convert_vld', FRAMES)
+    assert (meta['layout'], meta['backbone']['num_frames']) == ('vld', FRAMES)
     assert meta['tower']['activation'] == 'quick_gelu'
 
 

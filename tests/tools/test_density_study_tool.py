@@ -44,3 +44,10 @@ def test_targets_of_one_name_are_refused(tool, monkeypatch, capsys):
         run_command(lambda: tool.main(['a/train', 'b/train', '--checkpoint', 'source.pth']))
     assert stop.value.code == 2
     assert 'two targets are named train' in capsys.readouterr().err
+
+
+def test_a_target_can_be_renamed(tool, monkeypatch, capsys):
+    monkeypatch.setattr(density_study, 'read_target', lambda place, *_: place.as_posix())
+    monkeypatch.setattr(density_study, 'study_markdown', str)
+    tool.main(['a/train', 'other=b/train', '--checkpoint', 'source.pth'])
+    assert capsys.readouterr().out == "{'train': 'a/train', 'other': 'b/train'}"

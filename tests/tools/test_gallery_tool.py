@@ -95,7 +95,7 @@ def test_from_a_folder_to_a_page(load_tool, root, bundle, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('name', 'arguments', 'message'),
     [
-        ('gallery.py', ['stats'], 'is no gallery; make one with dscreid gallery add'),
+        ('gallery.py', ['stats'], 'is not a gallery; create one with dscreid gallery add'),
         ('gallery.py', ['prune', '--older-than', '30'], "'30' is not an age such as 30d"),
         ('gallery.py', ['query', '--from', 'now'], "'now' is not a time such as"),
         ('search.py', ['x', '--bundle', 'B', '--threshold', '7'], 'or write similarity=7'),

@@ -13,8 +13,9 @@ from dscreid.deployment.gallery_rows import Entry
 from dscreid.structures import Modality
 from dscreid.tracks.convert import ConversionSettings, convert
 from dscreid.tracks.filters import FilterSettings
-from dscreid.tracks.formats import TrackFile, read_tracks
+from dscreid.tracks.formats import read_tracks
 from dscreid.tracks.sources import Source
+from dscreid.tracks.track_file import TrackFile
 
 
 @pytest.fixture(scope='module')

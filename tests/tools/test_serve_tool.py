@@ -80,7 +80,7 @@ def test_from_the_command_to_answers(served):
     [
         (['--host', '0.0.0.0'], '0.0.0.0 can be reached by others, so a token is needed'),
         (['--token', 'short'], 'a token needs at least 16 printable ASCII characters'),
-        (['--gallery', 'absent'], 'absent: is no gallery; make one with dscreid gallery add'),
+        (['--gallery', 'absent'], 'absent: is not a gallery; create one with dscreid gallery add'),
         (['--bundle', 'absent'], 'absent: contains no bundle.json'),
         (['--port', '0'], 'must lie between 1 and 65535, got 0'),
     ],

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dscreid.errors import ConfigError, DatasetError, MissingFileError
-from dscreid.tracks.formats import FORMATS, TrackFile, detect_format, read_tracks
+from dscreid.tracks.formats import FORMATS, detect_format, read_tracks
+from dscreid.tracks.track_file import TrackFile
 
 # frame (from 0), id, left, top, width, height, confidence
 BOXES = [

@@ -3,8 +3,9 @@ import pytest
 
 from dscreid.errors import DatasetError
 from dscreid.tracks.boxes import from_columns
-from dscreid.tracks.formats import TrackFile, read_tracks
+from dscreid.tracks.formats import read_tracks
 from dscreid.tracks.mot import read_mot, write_mot
+from dscreid.tracks.track_file import TrackFile
 
 
 def test_boxes_return_in_the_order_of_frames(tmp_path):

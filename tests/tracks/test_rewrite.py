@@ -6,8 +6,9 @@ import pytest
 from track_files import HEADERS, LINES, SIZE, random_boxes, write_coco, write_original
 
 from dscreid.errors import ConfigError, DatasetError
-from dscreid.tracks.formats import FORMATS, TrackFile, read_tracks
+from dscreid.tracks.formats import FORMATS, read_tracks
 from dscreid.tracks.rewrite import rewrite_tracks
+from dscreid.tracks.track_file import TrackFile
 
 
 @pytest.mark.parametrize('seed', [0, 1])

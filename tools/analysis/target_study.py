@@ -6,12 +6,8 @@ neighbor shows the same person, within a modality and across, mAP, and the corre
 half's errors.
 """
 
-from pathlib import Path
-
 from dscreid import lab
-from dscreid.apis.command_line import make_parser, run_command, write_and_print
-from dscreid.errors import ConfigError
-from dscreid.utils.files import check_outputs
+from dscreid.apis.command_line import run_command, write_and_print
 
 EXAMPLE = """example:
   dscreid target-study worlds/rule worlds/few --checkpoint work_dirs/stp_demo/epoch_4.pth --out targets.md"""
@@ -19,32 +15,9 @@ EXAMPLE = """example:
 
 def main(argv: list[str] | None = None) -> None:
     """Print the table."""
-    parser = make_parser(__doc__, EXAMPLE)
-    parser.add_argument('targets', nargs='+', metavar='TARGET', help='root folders of targets, each as [NAME=]FOLDER')
-    parser.add_argument('--checkpoint', type=Path, required=True, help='checkpoint of the source stage')
-    parser.add_argument(
-        '--config',
-        type=Path,
-        default=Path('dsc/dsc_demo'),
-        help='config of an adaptation to such targets (default: %(default)s)',
-    )
-    parser.add_argument('--out', type=Path, help='also write the table to this Markdown file')
-    arguments = parser.parse_args(argv)
-    check_outputs([arguments.out])
-    places = {}
-    for entry in arguments.targets:
-        name, named, folder = entry.rpartition('=')
-        name = name if named else Path(folder).resolve().name
-        if name in places:
-            raise ConfigError(f'two targets are named {name}; rename one with NAME=FOLDER')
-        places[name] = Path(folder)
-    statistics = {
-        name: lab.target_study.target_statistics(
-            lab.density_study.read_target(place, arguments.config, arguments.checkpoint)
-        )
-        for name, place in places.items()
-    }
-    write_and_print(lab.target_study.statistics_markdown(statistics), arguments.out)
+    targets, out = lab.study_targets.read_targets(__doc__, EXAMPLE, argv)
+    statistics = {name: lab.target_study.target_statistics(target) for name, target in targets.items()}
+    write_and_print(lab.target_study.statistics_markdown(statistics), out)
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dscreid.models.backbones.modalities import check_modalities
 from dscreid.models.backbones.two_stream_resnet import TwoStreamResNet
 from dscreid.registry import MODELS
 from dscreid.structures import Modality
@@ -40,7 +41,7 @@ class MiddleModalityResNet(TwoStreamResNet):
 
     def training_parts(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Encode a training batch in two versions, frames and middle images, and add the part ``middle``."""
-        modalities = self.check_modalities(inputs, modalities)
+        modalities = check_modalities(self, inputs, modalities)
         middle = self.middle_images(inputs, modalities)
         parts = super().training_parts(torch.cat([inputs, middle]), [*modalities, *modalities])
         cells = F.adaptive_avg_pool2d(middle.mean(1), _GRID).flatten(1)

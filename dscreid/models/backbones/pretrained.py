@@ -143,12 +143,17 @@ def find_weights(path: str, expected: str | None, remedy: str) -> Path:
 
 
 def fit_positional_embedding(
-    embedding: Tensor, grid: tuple[int, int], path: str, source: tuple[int, int] | None = None, square: bool = False
+    embedding: Tensor,
+    grid: tuple[int, int],
+    path: str,
+    source: tuple[int, int] | None = None,
+    square: bool = False,
+    upright: bool = False,
 ) -> Tensor:
     """Resize the positional embedding of a file, floats ``(1 + P, D)``, to the ``grid`` of a tower: ``(1 + H * W, D)``.
 
     ``source`` is the grid of the file, if known. Otherwise it is square, or, unless ``square`` is True, equal to
-    ``grid``. The result is float32.
+    ``grid``, or, if ``upright`` is True, twice as high as wide. The result is float32.
     """
     if embedding.ndim != 2 or not embedding.is_floating_point():
         found = f'{embedding.dtype} of shape {tuple(embedding.shape)}'
@@ -156,6 +161,9 @@ def fit_positional_embedding(
     positions = len(embedding) - 1
     side = math.isqrt(max(positions, 0))
     shapes = {(side, side)} if square else {(side, side), grid}
+    if upright:
+        half = math.isqrt(max(positions // 2, 0))
+        shapes |= {(2 * half, half)}
     candidates = sorted(shape for shape in ({source} if source else shapes) if math.prod(shape) == positions)
     if not candidates:
         raise CheckpointError(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dscreid.errors import ConfigError
+from dscreid.models.backbones.modalities import check_modalities
 from dscreid.models.backbones.two_stream_resnet import LAYERS, TwoStreamResNet, pool_stripes
 from dscreid.models.precision import full_precision
 from dscreid.models.style import style_partners, swap_style
@@ -45,7 +46,7 @@ class StyleDisturbanceResNet(TwoStreamResNet):
 
     def training_parts(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Encode a training batch: ``static`` and ``dynamic``, ``frames`` and ``disturbed_frames``."""
-        names = [Modality(name).value for name in self.check_modalities(inputs, modalities)]
+        names = [Modality(name).value for name in check_modalities(self, inputs, modalities)]
         maps = self.run_layers(self.run_stems(inputs, names), LAYERS[:2])
         # both versions in one pass, so that batch normalization sees them together
         for layer, across in (('layer3', False), ('layer4', True)):

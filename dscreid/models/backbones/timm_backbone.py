@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones.attention_block import attend
+from dscreid.models.backbones.efficientnet_names import with_timm_names
 from dscreid.models.backbones.pretrained import find_weights
 from dscreid.registry import MODELS
 from dscreid.utils.build_errors import closest
@@ -25,7 +26,8 @@ class TimmBackbone(BaseModule):
     Args:
         model_name: Name of a model, see ``timm.list_models()``.
         pretrained: Path of a file with weights of this model (``.safetensors`` or ``.pth``), such as timm's own on the
-            Hugging Face hub; its classifier is not used. None for random weights. Loaded by ``init_weights``.
+            Hugging Face hub, or those of EfficientNet-PyTorch and EfficientNet-Lite; its classifier is not used. None
+            for random weights. Loaded by ``init_weights``.
         pretrained_sha256: Expected SHA-256 of the file (hexadecimal); None accepts any file.
         num_heads: Heads of the temporal attention; 0 for none, so that both halves are the mean.
         options: Further arguments of ``timm.create_model``, such as ``dict(img_size=(288, 144))`` for transformers.
@@ -41,12 +43,16 @@ class TimmBackbone(BaseModule):
     ) -> None:
         super().__init__()
         if not timm.is_model(model_name):
-            hint = closest(model_name, timm.list_models())
+            hint = closest(model_name, timm.list_models()) or '; timm.list_models() names them'
             raise ConfigError(f'TimmBackbone: timm {timm.__version__} has no model {model_name!r}{hint}')
+        if given := {'pretrained', 'checkpoint_path'} & options.keys():
+            raise ConfigError(
+                f'TimmBackbone: options cannot have {given.pop()}; give the path of weights as pretrained'
+            )
         self.model_name, self.pretrained, self.pretrained_sha256 = model_name, pretrained, pretrained_sha256
         try:
             network: Any = timm.create_model(model_name, pretrained=False, num_classes=0, **options)
-        except TypeError as error:
+        except (TypeError, RuntimeError) as error:  # an unknown option, an unknown tag of the name
             raise ConfigError(f'TimmBackbone: {model_name} cannot be built with {dict(options)}: {error}') from error
         self.network: nn.Module = network
         self.embed_dim: int = network.num_features
@@ -66,7 +72,8 @@ class TimmBackbone(BaseModule):
             remedy = f'get the weights of {name} from the Hugging Face hub (timm/{name}...)'
             file = find_weights(self.pretrained, self.pretrained_sha256, remedy)
             dropped = tuple(f'{part}.' for part in self.classifier)
-            weights = {key: value for key, value in load_weights(file).items() if not key.startswith(dropped)}
+            named = with_timm_names(load_weights(file), self.network)
+            weights = {key: value for key, value in named.items() if not key.startswith(dropped)}
             if differences := list_differences(self.network, weights):
                 raise CheckpointError(f"{self.pretrained}: does not fit timm's {name} ({in_words(differences)})")
             self.network.load_state_dict(weights)

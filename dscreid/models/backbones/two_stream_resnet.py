@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from dscreid.errors import CheckpointError, ConfigError
+from dscreid.models.backbones.modalities import check_modalities, run_by_modality
 from dscreid.models.backbones.non_local import NonLocalBlock
 from dscreid.models.backbones.pretrained import find_weights
 from dscreid.models.backbones.synchronized_norm import SynchronizedBatchNorm2d
@@ -50,6 +51,8 @@ class TwoStreamResNet(BaseModule):
     gem_power: float = 3.0  #: power of the generalized mean, positive; 1 gives the mean
     depth: int = 50  #: 18, 34 or 50
     non_local: bool = False  #: whether non-local blocks follow the last 2 blocks of layer2 and the last 3 of layer3
+    #: width of the queries, keys and values of non-local blocks; None: half of the channels. AGW's release has 1.
+    non_local_channels: int | None = None
     stripes: int = 1  #: horizontal stripes G that are pooled apart; their features are concatenated, D = G * C
     #: layers (``'layer3'``, ``'layer4'``) whose maps are parts of training batches, ``maps_layer3`` (N, T, C, H, W)
     kept_maps: Sequence[str] = ()
@@ -63,6 +66,8 @@ class TwoStreamResNet(BaseModule):
             raise ConfigError(f'{name}: depth must be one of {list(RESNET_URLS)}, got {self.depth!r}')
         if self.stripes < 1:
             raise ConfigError(f'{name}: stripes must be at least 1, got {self.stripes}')
+        if self.non_local_channels is not None and self.non_local_channels < 1:
+            raise ConfigError(f'{name}: non_local_channels must be at least 1, got {self.non_local_channels}')
         if isinstance(self.kept_maps, str) or not set(self.kept_maps) <= set(LAYERS):
             raise ConfigError(f'{name}: kept_maps must list some of {list(LAYERS)}, got {self.kept_maps!r}')
         trunk: ResNet = getattr(torchvision.models, f'resnet{self.depth}')(norm_layer=SynchronizedBatchNorm2d)
@@ -109,24 +114,7 @@ class TwoStreamResNet(BaseModule):
 
     def run_stems(self, inputs: Tensor, modalities: Sequence[str] | None) -> Tensor:
         """Run each tracklet's frames through the stem of its modality: (N, T, 3, H, W) to maps (N * T, C, H', W')."""
-        own = self.check_modalities(inputs, modalities)
-        maps, rows = [], []
-        for modality in Modality:
-            members = [row for row, name in enumerate(own) if Modality(name) is modality]
-            if members:
-                stem = self.stems[modality.value]
-                own_rows = torch.tensor(members).to(inputs.device, non_blocking=True)
-                maps.append(stem(inputs[own_rows].flatten(0, 1)).unflatten(0, (len(members), -1)))
-                rows += members
-        order = torch.tensor(rows).argsort().to(inputs.device, non_blocking=True)
-        return torch.cat(maps)[order].flatten(0, 1)
-
-    def check_modalities(self, inputs: Tensor, modalities: Sequence[str] | None) -> Sequence[str]:
-        """Return the modalities; raise ValueError unless there is one for each tracklet."""
-        if not modalities or len(modalities) != len(inputs):
-            found = f'{len(modalities or ())} for {len(inputs)} tracklets'
-            raise ValueError(f'{type(self).__name__} needs one modality per tracklet, got {found}')
-        return modalities
+        return run_by_modality(self.stems, inputs, check_modalities(self, inputs, modalities))
 
     def run_layers(self, maps: Tensor, layers: Sequence[str] = LAYERS) -> Tensor:
         """Run maps (B, C, H, W) through some layers, with the non-local blocks that follow their blocks."""
@@ -147,7 +135,8 @@ class TwoStreamResNet(BaseModule):
         for layer, last in _NON_LOCAL.items():
             depth = len(getattr(trunk, layer))
             for number in range(max(depth - last, 0), depth):
-                yield f'{layer}_{number}', NonLocalBlock(self.channels[layer])
+                block = NonLocalBlock(self.channels[layer], inner_channels=self.non_local_channels)
+                yield f'{layer}_{number}', block
 
 
 @MODELS.register_module()

@@ -186,5 +186,12 @@ def architecture_of(settings: Mapping[str, Any], prefix: str = 'backbone') -> di
         if isinstance(value, Mapping) and 'type' in value:
             described |= architecture_of(value, place)
         else:
-            described[place] = list(value) if isinstance(value, (list, tuple)) else value
+            described[place] = _plain(value)
     return described
+
+
+def _plain(value: Any) -> Any:
+    """Convert mappings and sequences, such as parts of a config, to the dicts and lists that checkpoints may hold."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine import Config
 
 from dscreid.apis import init_model, load_config
 from dscreid.engine.source_weights import load_source_weights
@@ -28,6 +29,16 @@ def test_defaults_are_filled_in_and_origins_left_out():
     assert described['backbone.tower.image_size'] == [32, 16]
     assert not any('pretrained' in name or 'with_cp' in name for name in described)
     assert described != architecture_of(short | dict(tower=TOWER | dict(heads=4)))
+
+
+@pytest.mark.parametrize('options', [{}, dict(options=dict(img_size=(32, 16), norm=dict(eps=1e-6)))])
+def test_settings_of_any_kind_are_saved(options, tmp_path):
+    settings = Config(dict(backbone=dict(type='TimmBackbone', model_name='test_vit', **options))).backbone
+    described = architecture_of(settings)
+    torch.save({'meta': {'architecture': described}}, tmp_path / 'checkpoint.pth')
+    assert load_checkpoint(tmp_path / 'checkpoint.pth')['meta']['architecture'] == described
+    expected = dict(img_size=[32, 16], norm=dict(eps=1e-6)) if options else {}
+    assert described['backbone.options'] == expected
 
 
 def test_how_blocks_are_run_is_no_difference():
