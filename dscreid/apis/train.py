@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 
 from dscreid.apis import run_folder
 from dscreid.apis.build import build_runner
+from dscreid.apis.checkpoint_choice import choose_checkpoint
 from dscreid.apis.config import (
     config_hash,
     config_name,
@@ -27,7 +28,7 @@ from dscreid.apis.config import (
 )
 from dscreid.apis.config_check import check_run
 from dscreid.apis.preflight import check_stage
-from dscreid.apis.test import Evaluation, choose_checkpoint, evaluate, why_no_evaluation
+from dscreid.apis.test import Evaluation, evaluate, why_no_evaluation
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine import checkpoint_files, run_identity
 from dscreid.errors import CheckpointError, ConfigError
