@@ -13,7 +13,7 @@ model = dict(
     cross_loss=dict(type='CrossClusterLoss', weight=0.125, alternate=True, half_loss=_base_._two_centers),
     # CMhybrid for joint clusters, weight 1
     joint_loss=dict(_base_._two_centers, weight=0.5),
-    # Ours: the queries are features of the live encoder, weight 1. 0: released behavior, where the loss has no gradient.
+    # Ours: queries are features of the live encoder, weight 1. 0: released behavior, where the loss has no gradient.
     slot_weight=0.5,
     # --num-instances 16; _update_ema_variables(0.999); tests use the averaged encoder
     slots=16,

@@ -29,7 +29,7 @@ class InstanceSlotHook(Hook):
             raise ConfigError('InstanceSlotHook: needs HierarchicalReID as the model, and a ClusterHook')
         if not getattr(sampler, 'joint', False):
             raise ConfigError(
-                "InstanceSlotHook: needs train_dataloader=dict(sampler=dict(type='PseudoLabelSampler', joint=True, ...))"
+                "InstanceSlotHook: needs sampler=dict(type='PseudoLabelSampler', joint=True, ...) in train_dataloader"
             )
         if begins_anew(runner):
             model.start_average()

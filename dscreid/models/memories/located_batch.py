@@ -38,6 +38,7 @@ class LocatedBatch:
 
 
 def pick(table: PseudoLabels | CrossLabels, modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:
+    """Pick the labels, int64 (B,), of the tracklets in the ``rows`` of their modalities."""
     return np.array([table.of(m)[row] for m, row in zip(modalities, rows, strict=True)], np.int64)
 
 

@@ -117,9 +117,15 @@ class HierarchicalReID(AdaptiveReID):
         self.step += 1
 
     def embed_average(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> TrackletFeatures:
-        """Extract the N features that instances are drawn from, by the averaged encoder; see ``embed``."""
-        parts = self._average_parts(inputs, modalities)
-        return self._normalized(parts['neck_static'], parts['neck_dynamic'])
+        """Extract the N features that instances are drawn from, as ``embed`` does, by the averaged encoder."""
+        names = ('static', 'dynamic') if self.retrieval == 'raw' else ('neck_static', 'neck_dynamic')
+        frames = [inputs, inputs.flip(-1)] if self.flip_test else [inputs]
+        views = [self._average_parts(view, modalities) for view in frames]
+        features = [self._normalized(*(view[name] for name in names)) for view in views]
+        static, dynamic = (
+            sum(getattr(one, half) for one in features) / len(features) for half in ('static', 'dynamic')
+        )
+        return self._normalized(static, dynamic)
 
     def ranking_parts(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> dict[str, Tensor]:
         """See the base class; features of the encoder that ``evaluate`` names."""
@@ -129,12 +135,12 @@ class HierarchicalReID(AdaptiveReID):
 
     def _average_parts(self, inputs: Tensor, modalities: Sequence[str] | None) -> dict[str, Tensor]:
         encode = self.average['backbone']
-        static, dynamic = encode(inputs, modalities) if self.needs_modalities else encode(inputs)
-        necks = {
-            'neck_static': self.average['static_neck'](static),
-            'neck_dynamic': self.average['dynamic_neck'](dynamic),
-        }
-        return {name: part.float() for name, part in ({'static': static, 'dynamic': dynamic} | necks).items()}
+        raw = encode(inputs, modalities) if self.needs_modalities else encode(inputs)
+        after_necks = (
+            self.average[f'{name}_neck'](half) for name, half in zip(('static', 'dynamic'), raw, strict=True)
+        )
+        names = ('static', 'dynamic', 'neck_static', 'neck_dynamic')
+        return {name: part.float() for name, part in zip(names, (*raw, *after_necks), strict=True)}
 
     def _identity_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
         losses = super()._identity_terms(static, dynamic, batch)
