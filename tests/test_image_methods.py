@@ -8,9 +8,11 @@ import torch
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.preflight import check_stage
+from dscreid.apis.train import RunOptions, experiment_stages, prepare
 from dscreid.engine.selected_on_test import read_selected
-from dscreid.errors import ConfigError
+from dscreid.errors import CheckpointError, ConfigError
 from dscreid.lab.synthetic import make_spec, render_world
+from dscreid.registry import MODELS
 from dscreid.utils.shipped import directions_of
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -97,3 +99,27 @@ def test_it_trains_for_two_iterations(path, tmp_path):
 @every_config
 def test_it_passes_the_trial_before_long_work(path, tmp_path):
     check_stage(tiny(path, tmp_path))
+
+
+@pytest.mark.parametrize('way', ['option', 'file'])
+def test_a_first_stage_reads_the_trial_and_the_folder_of_the_second(way, worlds, tmp_path):
+    path, options = IMAGES / 'adca_regdb.py', {'trial': 3, 'data_root': str(worlds / 'regdb')}
+    if way == 'file':
+        text = f'_base_ = {str(IMAGES / "adca.py")!r}\ntrial = 3\ndata_root = {str(worlds / "regdb")!r}\n'
+        (tmp_path / 'mine.py').write_text(text)
+        path, options = tmp_path / 'mine_regdb.py', {}
+    options = RunOptions(work_dir=tmp_path / 'trial_3' / 'adca', config_options=options)
+    (first, _), (second, _) = experiment_stages(prepare(path, options), options)
+    assert Path(first.work_dir) == tmp_path / 'trial_3' / 'adca_first_regdb'
+    for config in (first, second):
+        found = {(part.dataset.root, part.dataset.trial) for key, part in config.items() if key.endswith('_dataloader')}
+        assert found == {(str(worlds / 'regdb'), 3)}
+
+
+def test_the_weights_of_torchvision_are_named_if_they_are_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv('DSCREID_RESNET50', str(tmp_path / 'missing.pth'))
+    config = load_config(IMAGES / 'adca_first_sysu_mm01.py')
+    assert config.get('source') is None
+    model = MODELS.build(config.model)
+    with pytest.raises(CheckpointError, match=r"missing\.pth.*get torchvision's resnet50 from https://\S+resnet50"):
+        model.init_weights()

@@ -24,6 +24,7 @@ from dscreid.apis.config import (
     inherited_options,
     learned_settings,
     load_config,
+    options_of_same_data,
     require_keys,
 )
 from dscreid.apis.config_check import check_run
@@ -227,6 +228,9 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
         config_options=inherited_options(options.config_options),
     )
     source_config = prepare(path, source_options)
+    if same_data := options_of_same_data(config, source_config):
+        source_options = replace(source_options, config_options={**source_options.config_options, **same_data})
+        source_config = prepare(path, source_options)
     if not options.partial_source:
         check_same_encoder(config, source_config)
     finished_checkpoint(source_config)
