@@ -60,7 +60,7 @@ def published_rows(work_dirs: Sequence[WorkDir]) -> list[ReportRun]:
         entry = _published().get(work_dir.config_name or '')
         if entry is None or (config := work_dir.load_config()) is None:
             continue
-        if figures := entry[1].get(protocol_of(config) or ''):
+        if figures := entry[1].get((protocol_of(config) or '').partition(':')[0]):
             metrics = {name: value / 100 for name, value in figures.items()}
             rows[entry[0]] = ReportRun(f'{entry[0]}, published (test-selected)', metrics, reference=True)
     return list(rows.values())
