@@ -57,6 +57,8 @@ def tiny(path, folder, **options):
     })  # fmt: skip
     if config.model.backbone.type.startswith('TwoStreamResNet'):  # whose full size tests/test_configs.py builds
         config.model.backbone = dict(type='FrameAverage', tower=TOWER)
+    else:
+        config.model.backbone.update(patch_size=8, width=32, layers=2, heads=2, pretrained=None)
     set_clustering(config._cfg_dict, dict(k1=80 if joins else 6, k2=1, eps=0.97 if joins else 0.1, min_samples=1))
     config.work_dir, config.log_level, config.param_scheduler = str(folder), 'ERROR', None
     config.train_cfg.update(max_epochs=1, val_begin=1, val_interval=1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from dscreid.errors import CheckpointError, ConfigError
+from dscreid.models.backbones.modality_stems import check_modalities, run_stems
 from dscreid.models.backbones.non_local import NonLocalBlock
 from dscreid.models.backbones.pretrained import find_weights
 from dscreid.models.backbones.synchronized_norm import SynchronizedBatchNorm2d
@@ -109,24 +110,11 @@ class TwoStreamResNet(BaseModule):
 
     def run_stems(self, inputs: Tensor, modalities: Sequence[str] | None) -> Tensor:
         """Run each tracklet's frames through the stem of its modality: (N, T, 3, H, W) to maps (N * T, C, H', W')."""
-        own = self.check_modalities(inputs, modalities)
-        maps, rows = [], []
-        for modality in Modality:
-            members = [row for row, name in enumerate(own) if Modality(name) is modality]
-            if members:
-                stem = self.stems[modality.value]
-                own_rows = torch.tensor(members).to(inputs.device, non_blocking=True)
-                maps.append(stem(inputs[own_rows].flatten(0, 1)).unflatten(0, (len(members), -1)))
-                rows += members
-        order = torch.tensor(rows).argsort().to(inputs.device, non_blocking=True)
-        return torch.cat(maps)[order].flatten(0, 1)
+        return run_stems(self.stems, inputs, self.check_modalities(inputs, modalities))
 
     def check_modalities(self, inputs: Tensor, modalities: Sequence[str] | None) -> Sequence[str]:
         """Return the modalities; raise ValueError unless there is one for each tracklet."""
-        if not modalities or len(modalities) != len(inputs):
-            found = f'{len(modalities or ())} for {len(inputs)} tracklets'
-            raise ValueError(f'{type(self).__name__} needs one modality per tracklet, got {found}')
-        return modalities
+        return check_modalities(type(self).__name__, inputs, modalities)
 
     def run_layers(self, maps: Tensor, layers: Sequence[str] = LAYERS) -> Tensor:
         """Run maps (B, C, H, W) through some layers, with the non-local blocks that follow their blocks."""
