@@ -46,6 +46,8 @@ class ShallowDeepViT(BaseModule):
     """
 
     needs_modalities = True
+    #: What the dynamic half of a single picture is, for the log.
+    dynamic_half_of_a_picture = 'its deep feature, and the static half its shallow one'
     common_settings = MappingProxyType({'image_size': 'frame_size'})
 
     def __init__(
