@@ -222,8 +222,8 @@ def check_motion(model: nn.Module, dataset: Any) -> None:
     if getattr(encoder, 'needs_motion', False):
         raise ConfigError(
             f'{type(encoder).__name__} computes its dynamic feature from several frames, but {type(dataset).__name__} '
-            'has single pictures; choose a backbone that encodes pictures, such as TwoStreamResNet50, or ShallowDeepViT '
-            'for methods with two halves, such as DSC'
+            'has single pictures; choose a backbone that encodes pictures, such as TwoStreamResNet50, or '
+            'ShallowDeepViT for methods with two halves, such as DSC'
         )
     meaning = getattr(encoder, 'dynamic_half_of_a_picture', 'the static half again, so that both always agree')
     _log_once(

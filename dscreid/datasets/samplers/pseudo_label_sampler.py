@@ -33,7 +33,8 @@ class PseudoLabelSampler(BatchPlanSampler):
         other_cameras: Whether to draw the tracklets of a cluster from other cameras than the first one, if it has any
             (Cluster Contrast and its followers); otherwise, all members are alike.
         joint: Whether every second batch, from the second one on, is drawn from joint clusters, those with members of
-            both modalities. An epoch then has ``iterations`` batches of both kinds together.
+            both modalities. An epoch then has ``iterations`` batches of both kinds together. If there are fewer joint
+            clusters than a batch has, they repeat within it.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class PseudoLabelSampler(BatchPlanSampler):
                 )
             shared = np.intersect1d(joint_labels[Modality.RGB], joint_labels[Modality.IR])
             of_both = {m: np.where(np.isin(labels, shared), labels, -1) for m, labels in joint_labels.items()}
-            self._joint_clusters = {m: self._grouped(m, of_both[m], 'joint ') for m in given}
+            found = {m: self._grouped(m, of_both[m], 'joint ') for m in given}
+            counts = {m: max(len(found[m]), self._sizes[m][0]) for m in given}
+            self._joint_clusters = {m: [found[m][i % len(found[m])] for i in range(counts[m])] for m in given}
         self._clusters = clusters
         self.rest(False)
 
@@ -94,7 +97,8 @@ class PseudoLabelSampler(BatchPlanSampler):
         if labels.shape != rows.shape:
             raise ValueError(f'{len(rows)} {name} tracklets need as many labels, got shape {labels.shape}')
         numbers = np.unique(labels[labels >= 0])
-        if len(numbers) < (wanted := self._sizes[modality][0]):
+        wanted = self._sizes[modality][0]
+        if len(numbers) < (1 if kind else wanted):
             raise LabelingError(
                 f'{len(numbers)} {kind}clusters of {name} tracklets were found, but a batch asks for '
                 f'{wanted}; loosen the clustering (larger eps, smaller min_samples or k1) or lower the '

@@ -166,8 +166,13 @@ def test_joint_clusters_are_needed_and_must_be_enough(dataset):
     sampler = PseudoLabelSampler(dataset, visible=(2, 3), infrared=(2, 2), joint=True)
     with pytest.raises(ConfigError, match='joint=True needs a labeler with joint clusters, such as JointMatching'):
         sampler.set_labels(RGB, IR)
-    with pytest.raises(LabelingError, match='1 joint clusters of infrared tracklets were found, but a batch asks'):
-        sampler.set_labels(RGB, IR, {Modality.RGB: np.zeros(10, int), Modality.IR: np.arange(15)})
+    with pytest.raises(LabelingError, match='0 joint clusters of infrared tracklets were found, but a batch asks'):
+        sampler.set_labels(RGB, IR, {Modality.RGB: np.zeros(10, int), Modality.IR: np.arange(1, 16)})
+    # a single one fills the batch
+    joint = {Modality.RGB: np.zeros(10, int), Modality.IR: np.arange(15)}
+    sampler.set_labels(RGB, IR, joint)
+    second = [draw.index for draw in batches(sampler)[1]]
+    assert set(second[:4]) == {int(dataset.indices(Modality.IR)[0])}
 
 
 def test_positives_from_other_cameras(fake_dataset):
