@@ -1,7 +1,10 @@
 """The configs of configs/images: their settings, and two iterations of each on rendered pictures."""
 
+import re
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+import mmengine
 import pytest
 import torch
 
@@ -17,12 +20,12 @@ from dscreid.utils.shipped import directions_of
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 IMAGES = Path(__file__).parents[1] / 'configs' / 'images'
+DOCS = Path(__file__).parents[1] / 'docs'
 LAYOUTS = {'sysu_mm01': 'sysu', 'regdb': 'regdb'}
 FILES = [file.with_name(f'{file.stem}_{name}.py') for file in sorted(IMAGES.glob('*.py')) for name in LAYOUTS]
 TOWER = dict(
     type='CLIPVisionTransformer', image_size=(32, 16), patch_size=8, width=32, layers=2, heads=2, pretrained=None
 )
-every_config = pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
 
 
 @pytest.fixture(scope='module')
@@ -81,8 +84,12 @@ def test_the_data_set_is_the_direction():
         load_config('images/adca_llcm')
 
 
+#: Both data sets where the methods differ, otherwise one of them.
+TRAINED = [path for path in FILES if path.stem.startswith(('gur', 'rpnr_r', 'pclhd')) or path.stem.endswith('mm01')]
+
+
 @pytest.mark.slow
-@every_config
+@pytest.mark.parametrize('path', TRAINED, ids=lambda path: path.stem)
 def test_it_trains_for_two_iterations(path, tmp_path):
     runner = build_runner(tiny(path, tmp_path), None, None)
     before = {name: value.detach().clone() for name, value in runner.model.named_parameters()}
@@ -98,8 +105,9 @@ def test_it_trains_for_two_iterations(path, tmp_path):
 
 
 @pytest.mark.slow
-@every_config
-def test_it_passes_the_trial_before_long_work(path, tmp_path):
+@pytest.mark.parametrize('name', ['pclhd_sysu_mm01', 'sdcl_regdb', 'gur_sysu_mm01'])
+def test_it_passes_the_trial_before_long_work(name, tmp_path):
+    path = IMAGES / f'{name}.py'
     check_stage(tiny(path, tmp_path))
 
 
@@ -125,3 +133,18 @@ def test_the_weights_of_torchvision_are_named_if_they_are_missing(tmp_path, monk
     model = MODELS.build(config.model)
     with pytest.raises(CheckpointError, match=r"missing\.pth.*get torchvision's resnet50 from https://\S+resnet50"):
         model.init_weights()
+
+
+def test_the_page_prints_the_published_figures_of_the_metafile():
+    content = mmengine.load(IMAGES / 'metafile.yml')
+    rows = dict(re.findall(r'^\| `images/(\w+)_\*`[^|]*(\|.*)$', (DOCS / 'check_us.md').read_text(), flags=re.M))
+    methods = {model['Config'].split('/')[-1].removesuffix('.py') for model in content['Models']}
+    assert set(rows) == methods
+    for model in content['Models']:
+        assert load_config(IMAGES / f'{model["Name"]}.py').filename
+        printed = rows[model['Name'].removesuffix('_regdb').removesuffix('_sysu_mm01')]
+        for result in model['Results']:
+            values = list(result['Published'].values())
+            for rank, mean in zip(values[::2], values[1::2], strict=True):
+                pair = ' / '.join(str(Decimal(str(v)).quantize(Decimal('0.1'), ROUND_HALF_UP)) for v in (rank, mean))
+                assert f'| {pair} |' in printed, (model['Name'], pair)

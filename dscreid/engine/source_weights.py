@@ -38,7 +38,8 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
         CheckpointError: If the file is missing, unsafe, of another architecture, or holds NaN or infinite values.
     """
     heads = tuple({f'{name.partition(".")[0]}.' for name in model.state_dict() if _is_of_training(name)})
-    averages = hasattr(model, 'start_average')
+    start_average: Any = getattr(model, 'start_average', None)
+    averages = start_average is not None
     file_averages = averages and any(name.startswith(_AVERAGE) for name in load_weights(checkpoint))
 
     def is_left_out(name: str) -> bool:
@@ -47,7 +48,7 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
     missing = _NECKS + heads + (() if file_averages else (_AVERAGE,))
     load_model_weights(model, checkpoint, allow_missing=missing, ignore=is_left_out, partial=partial)
     if averages and not file_averages:
-        model.start_average()
+        start_average()
     counts = {name: (int((~value.isfinite()).sum()), value.numel()) for name, value in model.state_dict().items()}
     if broken := [f'{name} ({bad} of {size} values)' for name, (bad, size) in counts.items() if bad]:
         raise CheckpointError(

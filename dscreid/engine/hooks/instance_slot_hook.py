@@ -37,7 +37,7 @@ class InstanceSlotHook(Hook):
     def before_train_epoch(self, runner) -> None:
         """Extract all tracklets with the averaged encoder, and draw instances of the epoch's clusters."""
         clusterer, model = find_cluster_hook(runner), unwrap_model(runner.model)
-        if clusterer.last is None:
+        if clusterer is None or clusterer.last is None:  # a skipped epoch
             return
         features = extract_features(model, clusterer.dataloader, model.embed_average, 'extract averages')
         halves = (TrackletFeatures(features.static[rows], features.dynamic[rows]) for rows in clusterer.rows.values())

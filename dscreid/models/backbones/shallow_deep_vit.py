@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -70,13 +71,19 @@ class ShallowDeepViT(BaseModule):
             )
         self.pretrained, self.pretrained_sha256 = pretrained, pretrained_sha256
         self.embed_dim, self.grid = width, (image_size[0] // patch_size, image_size[1] // patch_size)
-        trunk = VisionTransformer(
-            img_size=tuple(image_size), patch_size=patch_size, embed_dim=width, depth=layers, num_heads=heads,
-            num_classes=0, drop_path_rate=drop_path,
-        )  # fmt: skip
+        trunk: Any = VisionTransformer(
+            img_size=(image_size[0], image_size[1]),
+            patch_size=patch_size,
+            embed_dim=width,
+            depth=layers,
+            num_heads=heads,
+            num_classes=0,
+            drop_path_rate=drop_path,
+        )
         stem = _PatchEmbedding(width, patch_size, conv_stem)
         self.stems = nn.ModuleDict({modality.value: copy.deepcopy(stem) for modality in Modality})
-        self.cls_token, self.pos_embed = trunk.cls_token, trunk.pos_embed
+        self.cls_token: nn.Parameter = trunk.cls_token
+        self.pos_embed: nn.Parameter = trunk.pos_embed
         *blocks, last = trunk.blocks
         self.blocks = nn.ModuleList(blocks)
         self.deep, self.shallow = (nn.Sequential(copy.deepcopy(last), copy.deepcopy(trunk.norm)) for _ in range(2))
@@ -157,12 +164,12 @@ class _HalfInstanceNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.IN = nn.InstanceNorm2d(self.half, affine=True)
-        self.BN = nn.BatchNorm2d(channels - self.half)
+        self.split = channels // 2
+        self.IN = nn.InstanceNorm2d(self.split, affine=True)
+        self.BN = nn.BatchNorm2d(channels - self.split)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat([self.IN(maps[:, : self.half].contiguous()), self.BN(maps[:, self.half :].contiguous())], 1)
+        return torch.cat([self.IN(maps[:, : self.split].contiguous()), self.BN(maps[:, self.split :].contiguous())], 1)
 
 
 def _named_as_trunk(content: Mapping) -> dict[str, Tensor]:

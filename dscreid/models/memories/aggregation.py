@@ -69,12 +69,13 @@ def balanced_centers(
     Every cluster has a member. Returns float (C, D) on the CPU, where the order of summation is fixed, with
     ``normalize`` L2-normalized.
     """
-    total, present = 0, 0
+    width = features[0].shape[1]
+    total, present = torch.zeros(num_clusters, width), torch.zeros(num_clusters, 1)
     for rows, numbers in zip(features, labels, strict=True):
         member = numbers.cpu() >= 0
         numbers, rows = numbers.cpu()[member], F.normalize(rows.float().cpu(), dim=1)[member]
         sizes = torch.bincount(numbers, minlength=num_clusters)[:, None]
-        sums = rows.new_zeros(num_clusters, rows.shape[1]).index_add_(0, numbers, rows)
+        sums = rows.new_zeros(num_clusters, width).index_add_(0, numbers, rows)
         total, present = total + sums / sizes.clamp(min=1), present + (sizes > 0)
     centers = total / present
     return F.normalize(centers, dim=1) if normalize else centers

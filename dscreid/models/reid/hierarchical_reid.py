@@ -145,10 +145,11 @@ class HierarchicalReID(AdaptiveReID):
     def _identity_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
         losses = super()._identity_terms(static, dynamic, batch)
         for modality, members in batch.members.items() if self.slot_weight else ():
-            slots, labels = self.slots[modality.value], batch.labels[members]
-            halves = (instance_slot_loss(half[members], rows, labels, self.temperature)
-                      for half, rows in ((static, slots.static), (dynamic, slots.dynamic)))  # fmt: skip
-            losses[f'loss_slots_{PAIRS[modality][0]}'] = self.slot_weight * sum(halves)
+            slots: Any = self.slots[modality.value]
+            labels = batch.labels[members]
+            static_loss = instance_slot_loss(static[members], slots.static, labels, self.temperature)
+            dynamic_loss = instance_slot_loss(dynamic[members], slots.dynamic, labels, self.temperature)
+            losses[f'loss_slots_{PAIRS[modality][0]}'] = self.slot_weight * (static_loss + dynamic_loss)
         return losses
 
     def _joint_terms(
@@ -175,5 +176,5 @@ class HierarchicalReID(AdaptiveReID):
             live = getattr(self, name)
             for own, new in zip(part.parameters(), live.parameters(), strict=True):
                 own.lerp_(new, 1 - self.momentum)
-            for own, new in zip(part.buffers(), live.buffers(), strict=True):
-                own.copy_(new)  # running statistics are those of the live encoder
+            for kept, current in zip(part.buffers(), live.buffers(), strict=True):
+                kept.copy_(current)  # running statistics are those of the live encoder
