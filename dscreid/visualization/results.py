@@ -137,7 +137,8 @@ def format_results_table(runs: Sequence[ReportRun]) -> str:
     """
     if not runs:
         return NOT_EVALUATED
-    head = ' ' * 9 + ''.join(f'{column:>9}' for column in columns_of(runs))
+    width = _width(runs)
+    head = ' ' * 9 + ''.join(f'{column:>{width}}' for column in columns_of(runs))
     lines = [head + (f'{"gain mAP":>11}' if len(runs) > 1 else '')]
     for run in runs:
         lines += [run.name, *(_console_lines(run, runs) or [f'  not evaluated: {run.reason}'])]
@@ -195,6 +196,11 @@ def rankings_table_html(runs: Sequence[ReportRun]) -> str:
     return part('rankings', table=part('table', label='Rankings', corner='Run', columns=columns, rows=rows))
 
 
+def _width(runs: Sequence[ReportRun]) -> int:
+    """Width of a column for the console, with room for standard deviations if there are any."""
+    return 10 if any(run.deviations for run in runs) else 9
+
+
 def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
     lines = []
     for direction in ['mean', *directions_of(runs)]:
@@ -203,7 +209,7 @@ def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
             values = [(run.figure(key), '*' if is_best(run, runs, key) else '') for key in keys]
             cells = ['-' if value is None else f'{mark}{value}' for value, mark in values]
             points = run.gain_over(runs[0], f'{direction}/mAP')
-            line = f'  {direction_name(direction):<7}' + ''.join(f'{cell:>9}' for cell in cells)
+            line = f'  {direction_name(direction):<7}' + ''.join(f'{cell:>{_width(runs)}}' for cell in cells)
             lines.append(line + ('' if points is None else f'{points:>+11.1f}'))
     return lines
 
