@@ -145,7 +145,8 @@ def test_an_encoder_of_motion_is_refused(experiment, tmp_path, load_tool):
     path.write_text(changed)
     message = (
         'SpatioTemporalPrompting computes its dynamic feature from several frames, but SYSUMM01 has single pictures; '
-        'choose a backbone that encodes pictures, such as TwoStreamResNet50 or FrameAverage'
+        'choose a backbone that encodes pictures, such as TwoStreamResNet50, or ShallowDeepViT for methods with two '
+        'halves, such as DSC'
     )
     with pytest.raises(ConfigError, match=message):
         check_stage(load_config(path))

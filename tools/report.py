@@ -10,13 +10,15 @@ from dscreid.apis.command_line import add_config_options, add_work_dir, at_least
 EXAMPLES = """examples:
   dscreid report work_dirs/dsc_bupt2hitsz --paper hitsz_vcm
   dscreid report CD=work_dirs/cd_bupt2hitsz DSC=work_dirs/dsc_bupt2hitsz --out reports
+  dscreid report --mean work_dirs/regdb/trial_*/adca
   dscreid report --run "DSC=dsc.json,dsc.safetensors" --config dsc/dsc_bupt2hitsz \\
       --scalars "Adaptation=work_dirs/dsc_bupt2hitsz/RUN/vis_data/scalars.json" --note "HITSZ-VCM, test split"
 
 A work directory's metrics.json, features.safetensors, */vis_data/scalars.json, config and last checkpoint are found by
 their names. The curves of several work directories share their charts, and the settings in which their configs differ
-are listed. The feature map shows the first and the last run, or one run before and after training. Configs are Python
-code: only name work directories that you trust."""
+are listed. Published figures of the configs in configs/images and test-selected epochs have rows of their own, which
+are never marked as best. The feature map shows the first and the last run, or one run before and after training.
+Configs are Python code: only name work directories that you trust."""
 
 TITLE = 'Cross-modal person re-identification: results'
 
@@ -29,6 +31,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     _add_lists(parser)
     papers, paper_help = ('bupt_campus', 'hitsz_vcm'), "show the paper's figures on this real dataset in the table"
     parser.add_argument('--paper', choices=papers, help=paper_help)
+    mean_help = 'one row for all runs of a config, their mean and standard deviation, such as the ten trials of RegDB'
+    parser.add_argument('--mean', action='store_true', help=mean_help)
     parser.add_argument('--title', default=TITLE, help='heading of the page')
     parser.add_argument(
         '--note',

@@ -169,8 +169,9 @@ def _losses_of_adaptation(runner: Runner, model: AdaptiveReID, hook: ClusterHook
         labels = found if found is not None and own else trial_labels(rows, model)
         model.set_epoch(epoch)
         model.reset_memories(*features.values(), labels, *rows.values())
-        _sum(model.losses_of(static, dynamic, samples)).backward()
-        model.update_memories()
+        for _ in range(model.steps):
+            _sum(model.losses_of(static, dynamic, samples)).backward()
+            model.update_memories()
     gradients = [(half, leaf.grad) for half, leaf in zip(raw, (static, dynamic), strict=True)]
     return _sum({f'loss {n}': (half * grad).sum() for n, (half, grad) in enumerate(gradients) if grad is not None})
 
@@ -204,7 +205,9 @@ def trial_labels(rows: Mapping[Modality, np.ndarray], model: AdaptiveReID, size:
     rgb, ir = (np.where(labels[m] <= common, labels[m], -1) for m in Modality)
     cross = CrossLabels(rgb=rgb, ir=ir) if model.cross_loss or model.hybrid_loss else None
     partners = np.arange(labels[Modality.IR].max() + 1).clip(max=common) if model.hybrid_loss else None
-    return PseudoLabels(labels[Modality.RGB], labels[Modality.IR], shared=False, cross=cross, partners=partners)
+    joint = dict(zip(Modality, (rgb, ir), strict=True)) if model.memories.joint else None
+    own = labels[Modality.RGB], labels[Modality.IR]
+    return PseudoLabels(*own, shared=False, cross=cross, partners=partners, joint=joint)
 
 
 def _labels(

@@ -48,6 +48,7 @@ class ReportOptions:
     feature_map: bool = True
     prompt_attention: bool = True
     paper: str | None = None
+    mean: bool = False
     note: Sequence[str] = ()
 
 
@@ -61,15 +62,15 @@ def make_report(options: ReportOptions) -> str:
     out = options.out / REPORT_FILE if options.out.is_dir() else options.out
     check_replaceable(out)
     work_dirs = vis.find_work_dirs(options.work_dirs)
-    runs = [work_dir.load_run(upper_bound=work_dir.name in options.bounds) for work_dir in work_dirs]
-    runs += [_named_run(entry, options.bounds) for entry in options.runs]
+    runs, remarks = _runs(options, work_dirs)
     count = Counter(run.name for run in runs)
     if repeated := [name for name in count if count[name] > 1]:
         raise ConfigError(f'two runs have the name {repeated[0]!r}; rename one with NAME=WORK_DIR.')
     if unknown := sorted(set(options.bounds) - set(count)):
         raise ConfigError(f'--bound {unknown[0]!r} is not the name of a run; use one of {", ".join(count)}.')
     shown = [run for run in runs if run.features is not None and not run.upper_bound]
-    retrieval, remarks = _retrieval(options, work_dirs, shown)
+    retrieval, missing = _retrieval(options, work_dirs, shown)
+    remarks += missing
     densities = [vis.distance_density(run.name, run.features) for run in runs if run.features is not None]
     names = ', '.join(f'{one.name} (`{one.folder}`)' for one in work_dirs)
     vis.write_report(
@@ -87,6 +88,21 @@ def make_report(options: ReportOptions) -> str:
         target=options.paper,
     )
     return '\n'.join([vis.format_results_table(runs), '', *remarks, f'wrote {out}'])
+
+
+def _runs(options: ReportOptions, work_dirs: Sequence[vis.WorkDir]) -> tuple[list[vis.ReportRun], list[str]]:
+    """Load the rows of the table: runs, or means over the runs of each config, then published figures; and remarks."""
+    pairs = [(one, one.load_run(upper_bound=one.name in options.bounds)) for one in work_dirs]
+    remarks: list[str] = []
+    if options.mean:
+        groups: dict[str, list] = {}
+        for work_dir, run in pairs:
+            groups.setdefault(work_dir.config_name or run.name, []).append((work_dir, run))
+        rows, remarks = vis.mean_rows(groups)
+    else:
+        rows = [row for one, run in pairs for row in (run, *vis.selected_row(run, one.metrics))]
+    rows += [_named_run(entry, options.bounds) for entry in options.runs]
+    return [*rows, *vis.published_rows(work_dirs)], remarks
 
 
 def _named_run(entry: str, bounds: Sequence[str]) -> vis.ReportRun:

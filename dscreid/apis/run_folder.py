@@ -7,20 +7,22 @@ from pathlib import Path
 
 from dscreid.engine.checkpoint_files import FEATURES_FILE, FINISHED_FILE, METRICS_FILE, POINTER, run_of
 from dscreid.engine.hooks.bad_frames_hook import RECORD_FILE as BAD_FRAMES_FILE
+from dscreid.engine.selected_on_test import CHECKPOINT_FILE as SELECTED_CHECKPOINT
+from dscreid.engine.selected_on_test import RECORD_FILE as SELECTED_FILE
 from dscreid.engine.selection_record import RECORD_FILE as CRITERIA_FILE
 from dscreid.errors import ConfigError
 from dscreid.utils.files import LOCK_FILE, is_partial
 
 #: Result files of a run. The pointer is removed first, so that a partly removed run is not continued.
 _RESULTS = (POINTER, FINISHED_FILE, METRICS_FILE, FEATURES_FILE)
-_CHECKPOINT = re.compile(r'(epoch|best_\w+_epoch)_\d+\.pth')
+_CHECKPOINT = re.compile(rf'(epoch|best_\w+_epoch)_\d+\.pth|{re.escape(SELECTED_CHECKPOINT)}')
 #: Config of the last evaluation in a folder. Older versions wrote it under a time stamp.
 EVALUATION_CONFIG = 'evaluation_config.py'
 #: MMEngine's log folder for each start.
 _START = re.compile(r'\d{8}_\d{6}')
 #: Records and configs in a run's folder, and the log and the metrics in the folders of its starts.
 _OTHERS = re.compile(
-    rf'{re.escape(CRITERIA_FILE)}|{re.escape(BAD_FRAMES_FILE)}|({re.escape(EVALUATION_CONFIG)}|START\.py)|'
+    rf'{re.escape(CRITERIA_FILE)}|{re.escape(SELECTED_FILE)}|{re.escape(BAD_FRAMES_FILE)}|({re.escape(EVALUATION_CONFIG)}|START\.py)|'
     r'START/START\.(log|json)|START/vis_data/(scalars\.json|START\.json|config\.py|events\.out\.tfevents\..+)'
     .replace('START', _START.pattern)
 )  # fmt: skip

@@ -24,7 +24,6 @@ from dscreid.distributed import process_group
 from dscreid.engine.common_settings import walk
 from dscreid.engine.extraction import extraction_loader
 from dscreid.engine.runner import ReIDRunner
-from dscreid.engine.selection_record import RECORD_FILE, criterion_name, read_record
 from dscreid.errors import CheckpointError, DatasetError, TrainingError
 from dscreid.evaluation import ReIDMetric
 from dscreid.evaluation.feasibility import EvaluationPlan, plan_evaluation
@@ -288,34 +287,3 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
         dataset = runner.test_loop.dataloader.dataset
     check_evaluation(dataset, config.test_evaluator)
     return runner
-
-
-def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]:
-    """Choose the checkpoint to evaluate by the criterion of ``default_hooks.selection``, or the ``last`` one.
-
-    Also returns a note for ``metrics.json`` that says why, empty without a criterion.
-
-    Raises:
-        CheckpointError: If the record of the criteria is missing.
-    """
-    selection = (config.get('default_hooks') or {}).get('selection') or {}
-    criterion = criterion_name(selection.get('criterion'))
-    if criterion is None:
-        return last, {}
-    record = read_record(last.parent)
-    if record is None:
-        raise CheckpointError(
-            f'{last.parent / RECORD_FILE}, which says what {criterion} chose, is missing; run again with --overwrite, '
-            'or evaluate a checkpoint with tools/test.py'
-        )
-    kept = record.kept
-    entry: dict[str, Any] = dict(file=last.name, epoch=None, criterion=criterion, value=None)
-    reason = f'the last one, because {criterion} was undefined in all epochs'
-    if kept is not None:
-        entry |= dict(file=kept.checkpoint, epoch=kept.epoch, value=kept.value)
-        extreme = {'greater': 'highest', 'less': 'lowest'}[kept.rule]
-        reason = f'{extreme} {criterion} of {len(record.epochs)} epochs, without labels'
-    path = last.with_name(Path(entry['file']).name)
-    level = logging.WARNING if kept is None else logging.INFO
-    print_log(f'evaluating {path.name}: {reason}', logger='current', level=level)
-    return path, dict(checkpoint=entry | dict(reason=reason))

@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 
 from dscreid.apis import run_folder
 from dscreid.apis.build import build_runner
+from dscreid.apis.checkpoint_choice import choose_checkpoint
 from dscreid.apis.config import (
     config_hash,
     config_name,
@@ -23,11 +24,12 @@ from dscreid.apis.config import (
     inherited_options,
     learned_settings,
     load_config,
+    options_of_same_data,
     require_keys,
 )
 from dscreid.apis.config_check import check_run
 from dscreid.apis.preflight import check_stage
-from dscreid.apis.test import Evaluation, choose_checkpoint, evaluate, why_no_evaluation
+from dscreid.apis.test import Evaluation, evaluate, why_no_evaluation
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine import checkpoint_files, run_identity
 from dscreid.errors import CheckpointError, ConfigError
@@ -226,6 +228,9 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
         config_options=inherited_options(options.config_options),
     )
     source_config = prepare(path, source_options)
+    if same_data := options_of_same_data(config, source_config):
+        source_options = replace(source_options, config_options={**source_options.config_options, **same_data})
+        source_config = prepare(path, source_options)
     if not options.partial_source:
         check_same_encoder(config, source_config)
     finished_checkpoint(source_config)

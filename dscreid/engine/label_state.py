@@ -60,6 +60,7 @@ def labels_state(labels: PseudoLabels) -> dict[str, Any]:
         'groups': labels.groups and _tensors(labels.groups),
         'center_modality': labels.center_modality and labels.center_modality.value,
         'center_labels': labels.center_labels and _tensors(labels.center_labels),
+        'joint': labels.joint and _tensors(labels.joint),
     }
 
 
@@ -76,6 +77,7 @@ def labels_from_state(state: Mapping[str, Any]) -> PseudoLabels:
         groups=state['groups'] and _arrays(state['groups']),
         center_modality=state['center_modality'] and Modality(state['center_modality']),
         center_labels=state['center_labels'] and _arrays(state['center_labels']),
+        joint=state.get('joint') and _arrays(state['joint']),  # missing in checkpoints of older versions
     )
 
 

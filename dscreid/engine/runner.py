@@ -3,6 +3,7 @@
 import logging
 import os
 import uuid
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from mmengine import Config
 from mmengine.device import get_device
 from mmengine.dist import master_only
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from mmengine.model import MMDistributedDataParallel, convert_sync_batchnorm
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
@@ -211,13 +212,28 @@ class ReIDRunner(Runner):
 
 
 def check_motion(model: nn.Module, dataset: Any) -> None:
-    """Raise ConfigError if a model's dynamic feature needs motion, but the data set has only single pictures."""
+    """Raise ConfigError if a model's dynamic feature needs motion, but the data set has only single pictures.
+
+    For other encoders of pictures, log what the dynamic half is.
+    """
     encoder = getattr(model, 'backbone', None)
-    if getattr(encoder, 'needs_motion', False) and getattr(dataset, 'single_frames', False):
+    if not getattr(dataset, 'single_frames', False):
+        return
+    if getattr(encoder, 'needs_motion', False):
         raise ConfigError(
             f'{type(encoder).__name__} computes its dynamic feature from several frames, but {type(dataset).__name__} '
-            'has single pictures; choose a backbone that encodes pictures, such as TwoStreamResNet50 or FrameAverage'
+            'has single pictures; choose a backbone that encodes pictures, such as TwoStreamResNet50, or '
+            'ShallowDeepViT for methods with two halves, such as DSC'
         )
+    meaning = getattr(encoder, 'dynamic_half_of_a_picture', 'the static half again, so that both always agree')
+    _log_once(
+        f'{type(dataset).__name__} has single pictures: the dynamic half of {type(encoder).__name__} is {meaning}'
+    )
+
+
+@cache
+def _log_once(message: str) -> None:
+    print_log(message, logger='current')
 
 
 def keep_fused(optimizer: Optimizer, state: dict[str, Any]) -> None:

@@ -20,6 +20,8 @@ from dscreid.utils.checkpoint import (
 _HEAD_SUFFIX, _LOSSES = '_head', 'losses'
 #: Converted checkpoints of VLD do not contain these necks.
 _NECKS = ('static_neck.', 'dynamic_neck.')
+#: Averaged encoder of some models. Where a file has none, the encoder itself is copied.
+_AVERAGE = 'average.'
 
 
 def unwrap_model(model: nn.Module) -> Any:
@@ -36,7 +38,17 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
         CheckpointError: If the file is missing, unsafe, of another architecture, or holds NaN or infinite values.
     """
     heads = tuple({f'{name.partition(".")[0]}.' for name in model.state_dict() if _is_of_training(name)})
-    load_model_weights(model, checkpoint, allow_missing=_NECKS + heads, ignore=_is_of_training, partial=partial)
+    start_average: Any = getattr(model, 'start_average', None)
+    averages = start_average is not None
+    file_averages = averages and any(name.startswith(_AVERAGE) for name in load_weights(checkpoint))
+
+    def is_left_out(name: str) -> bool:
+        return _is_of_training(name) or (name.startswith(_AVERAGE) and not averages)
+
+    missing = _NECKS + heads + (() if file_averages else (_AVERAGE,))
+    load_model_weights(model, checkpoint, allow_missing=missing, ignore=is_left_out, partial=partial)
+    if averages and not file_averages:
+        start_average()
     counts = {name: (int((~value.isfinite()).sum()), value.numel()) for name, value in model.state_dict().items()}
     if broken := [f'{name} ({bad} of {size} values)' for name, (bad, size) in counts.items() if bad]:
         raise CheckpointError(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dscreid.errors import DatasetError
+from dscreid.evaluation.permutation_file import draw_from_permutations, read_permutations
 from dscreid.evaluation.protocols import Direction, EvaluationProtocol
 from dscreid.registry import PROTOCOLS
 from dscreid.structures import Modality
@@ -59,6 +60,10 @@ class DrawnGallery(EvaluationProtocol):
             for name, one in cross_modal(visible, self.queries).items()
         }
 
+    def __init__(self) -> None:
+        self.file: str | None = None
+        self.permutations: dict[tuple[int, int], np.ndarray] = {}
+
     def draw(self, direction: Direction, pids: np.ndarray, cameras: np.ndarray) -> Direction:
         """Draw the gallery of each trial; raises DatasetError if that is impossible."""
         rows = np.concatenate([direction.query, direction.gallery])
@@ -76,7 +81,11 @@ class DrawnGallery(EvaluationProtocol):
                 f'the gallery is drawn from cameras {wanted}, but the test set has cameras {found}; choose another '
                 'protocol'
             )
-        draws = draw_galleries(pids[searched], cameras[searched], self.shots)
+        if self.file is None:
+            draws = draw_galleries(pids[searched], cameras[searched], self.shots)
+        else:
+            settings = self.shots, TRIALS, self.file
+            draws = draw_from_permutations(self.permutations, pids[searched], cameras[searched], *settings)
         return direction._replace(draws=tuple(searched[rows] for rows in draws))
 
 
@@ -90,11 +99,17 @@ def cross_modal(visible: np.ndarray, queries: Sequence[Modality]) -> dict[str, D
 class SYSUAllSingle(DrawnGallery):
     """SYSU-MM01, all search: infrared queries; one visible picture of each person under cameras 1, 2, 4 and 5.
 
-    Cameras 2 and 3 stand in the same place: queries of camera 3 leave out all pictures of camera 2.
+    Cameras 2 and 3 stand in the same place: queries of camera 3 leave out all pictures of camera 2. With
+    ``sysu_mm01_all_single:FILE``, the owners' file ``rand_perm_cam.mat`` draws the galleries, in this protocol and in
+    all of SYSU-MM01.
     """
 
     gallery_cameras: tuple[int, ...] = (1, 2, 4, 5)
     same_place = ((3, 2),)
+
+    def use_file(self, path: str) -> None:
+        """Draw as the owners' ``rand_perm_cam.mat`` says; raises as ``read_permutations``."""
+        self.file, self.permutations = path, read_permutations(path)
 
 
 @PROTOCOLS.register_module(name='sysu_mm01_all_multi')

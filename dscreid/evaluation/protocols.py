@@ -48,19 +48,30 @@ class EvaluationProtocol(ABC):
             queries: bool (N,), whether the query list names the tracklet.
         """
 
+    def use_file(self, path: str) -> None:
+        """Use the file that the name ``PROTOCOL:FILE`` adds; raises ConfigError if the protocol takes none."""
+        raise ConfigError(f'{type(self).__name__} takes no file, got {path!r}')
+
     def draw(self, direction: Direction, pids: np.ndarray, cameras: np.ndarray) -> Direction:
         """Choose what is searched by persons and cameras, int64 (N,) each; by default, the whole gallery once."""
         return direction
 
 
 def find_protocol(name: str) -> EvaluationProtocol:
-    """Build a registered protocol, or raise ConfigError if it does not exist."""
-    found = PROTOCOLS.get(name) if isinstance(name, str) else None
+    """Build a registered protocol, or raise ConfigError if it does not exist.
+
+    ``PROTOCOL:FILE`` also gives it a file, such as ``sysu_mm01_all_single:data/sysu_mm01/exp/rand_perm_cam.mat``.
+    """
+    base, separator, file = str(name).partition(':')
+    found = PROTOCOLS.get(base) if isinstance(name, str) else None
     if found is None:
         known = list(PROTOCOLS.module_dict)
         hint = closest(str(name), known)
         raise ConfigError(f'unknown evaluation protocol {name!r}{hint} (known are {", ".join(known)})')
-    return found()
+    protocol: EvaluationProtocol = found()
+    if separator:
+        protocol.use_file(file)
+    return protocol
 
 
 def protocol_directions(

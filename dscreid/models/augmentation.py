@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dscreid.errors import ConfigError
+from dscreid.models.color_jitter import ColorJitterPolicy, color_jitter, draw_color_jitters
 from dscreid.models.style import StylePolicy, apply_styles, draw_styles
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample
@@ -52,6 +53,8 @@ class TrackletAugmentation:
     infrared_views: Sequence[str] = ('channel_grey',)  #: views of infrared tracklets
     style: Any = None  #: keyword arguments of ``StylePolicy``, or None for no random style, the last step
     jitter: Any = None  #: keyword arguments of ``JitterPolicy``, or None for no jitter
+    #: keyword arguments of ``ColorJitterPolicy`` (``dict()`` for its defaults), or None; applied once per tracklet
+    color_jitter: Any = None
     per_frame: bool = False  #: whether each frame has its own draws, as in VLD, not each tracklet
     exchange_before_normalize: bool = False  #: whether to apply the channel view before normalization
 
@@ -63,6 +66,7 @@ class TrackletAugmentation:
         self.erase = None if self.erase is None else ErasingPolicy(**self.erase)
         self.jitter = None if self.jitter is None else JitterPolicy(**self.jitter)
         self.style = None if self.style is None else StylePolicy(**self.style)
+        self.color_jitter = None if self.color_jitter is None else ColorJitterPolicy(**self.color_jitter)
         self.views = {
             Modality.RGB.value: _check_views('visible_views', self.visible_views),
             Modality.IR.value: _check_views('infrared_views', self.infrared_views),
@@ -91,6 +95,10 @@ class TrackletAugmentation:
         uniforms = uniform_draws([sample.seed for sample in samples], numbers, num_draws)
         visible = np.array([sample.modality == Modality.RGB.value for sample in samples])
         frames = self._move_and_light(frames[_to(np.array(positions), frames.device)], uniforms, visible)
+        if self.color_jitter is not None:
+            seeds = [sample.seed for sample in samples]
+            factors, order = draw_color_jitters(seeds, numbers, visible, self.color_jitter)
+            frames = color_jitter(frames, _to(factors.astype(np.float32), frames.device), order)
         drawn = [
             channel_choices(view, row[:1, VIEW], row[None, :, CHANNEL])
             for view, row in zip(views, uniforms, strict=True)

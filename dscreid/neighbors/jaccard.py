@@ -51,12 +51,19 @@ def nearest_tracklets(features: Features, k: int) -> tuple[np.ndarray, np.ndarra
 
 
 def jaccard_of_neighbors(
-    features: np.ndarray, rank: np.ndarray, k1: int, k2: int, max_distance: float, num_rows: int | None = None
+    features: np.ndarray,
+    rank: np.ndarray,
+    k1: int,
+    k2: int,
+    max_distance: float,
+    num_rows: int | None = None,
+    groups: np.ndarray | None = None,
 ) -> scipy.sparse.csr_array:
     """Compute the first ``num_rows`` rows (None: all) of :func:`jaccard_distance` from known neighbors.
 
     Features are float32 (N, D), L2-normalized; ``rank`` int32 (N, K) are the nearest tracklets of each tracklet, itself
-    first, with K at least ``min(k1, N)``.
+    first, with K at least ``min(k1, N)``. With ``groups``, int64 (N,), the query expansion averages the neighbors of
+    each group, then the groups that occur (PCLHD; Shi et al., NeurIPS 2024, with the modalities as groups).
     """
     num = len(rank)
     num_rows = num if num_rows is None else num_rows
@@ -67,7 +74,7 @@ def jaccard_of_neighbors(
     rank = np.ascontiguousarray(rank[:, :k1])
     encodings = _encode(features, rank, k1)
     if k2 > 1:
-        encodings = _expand_queries(encodings, rank[:, :k2])
+        encodings = _expand_queries(encodings, rank[:, :k2], groups)
     return _close_pairs(encodings, max_distance, num_rows)
 
 
@@ -86,14 +93,29 @@ def _encode(features: np.ndarray, rank: np.ndarray, k1: int) -> scipy.sparse.csr
     return _stacked(blocks, num)
 
 
-def _expand_queries(encodings: scipy.sparse.csr_array, rank: np.ndarray) -> scipy.sparse.csr_array:
+def _expand_queries(
+    encodings: scipy.sparse.csr_array, rank: np.ndarray, groups: np.ndarray | None
+) -> scipy.sparse.csr_array:
     num, k2 = rank.shape
     indptr = np.arange(num + 1, dtype=np.int32) * k2
-    chooser = scipy.sparse.csr_array((np.ones(rank.size, dtype=np.float32), rank.ravel(), indptr), shape=(num, num))
+    weights = np.ones(rank.shape, np.float32) if groups is None else _balanced_weights(groups[rank])
+    chooser = scipy.sparse.csr_array((weights.ravel(), rank.ravel(), indptr), shape=(num, num))
     mean = chooser @ encodings
-    mean.data /= np.float32(k2)
+    if groups is None:
+        mean.data /= np.float32(k2)
     mean.sort_indices()
     return mean
+
+
+def _balanced_weights(groups: np.ndarray) -> np.ndarray:
+    """float32 (N, k), which sum to 1 in each row and to the same in each group that occurs in it, int64 (N, k)."""
+    weights, present = np.zeros(groups.shape, np.float32), np.zeros((len(groups), 1), np.float32)
+    for group in np.unique(groups):
+        members = groups == group
+        counts = members.sum(axis=1, keepdims=True)
+        weights += members / np.maximum(counts, 1)
+        present += counts > 0
+    return weights / present
 
 
 def _close_pairs(encodings: scipy.sparse.csr_array, max_distance: float, num_rows: int) -> scipy.sparse.csr_array:

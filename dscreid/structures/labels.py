@@ -83,6 +83,7 @@ class PseudoLabels(_Labels):
         groups: By modality int64 (C,), the group of each cluster, which is only contrasted within it; None for all.
         center_modality: Modality whose members form the centers of shared clusters; None for both.
         center_labels: By modality int64 (N,), the clusters whose members form the centers; None if the labels do.
+        joint: By modality int64 (N,), clusters over both modalities in one numbering, beside the labels, -1 = none.
     """
 
     rgb: np.ndarray
@@ -95,6 +96,7 @@ class PseudoLabels(_Labels):
     groups: Mapping[Modality, np.ndarray] | None = None
     center_modality: Modality | None = None
     center_labels: Mapping[Modality, np.ndarray] | None = None
+    joint: Mapping[Modality, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         self._check('labels')
@@ -155,7 +157,16 @@ class PseudoLabels(_Labels):
             partners=None if self.partners is None else _numbered_partners(self.partners, known),
             soft=self._numbered_soft(self.soft, known),
             groups=self.groups and {m: _numbered_groups(self.groups[m], known[m], m.value) for m in Modality},
+            joint=self.joint and self._numbered_joint(self.joint),
         )
+
+    def _numbered_joint(self, joint: Mapping[Modality, np.ndarray]) -> Mapping[Modality, np.ndarray]:
+        for m in Modality:
+            if len(joint[m]) != len(self.of(m)):
+                raise ValueError(f'{len(joint[m])} {m.value} joint labels for {len(self.of(m))} tracklets')
+        together = np.concatenate([joint[m] for m in Modality])
+        known = np.unique(together[together >= 0])
+        return {m: _positions(joint[m], known, 'joint labels') for m in Modality}
 
     def _numbered_cross(self, others: Mapping[Modality, np.ndarray]) -> CrossLabels:
         cross = self.cross

@@ -55,16 +55,16 @@ def find_config(name: str | Path) -> Path:
     short = name.removesuffix('.py')
     shipped_path = shipped_configs() / f'{short}.py'
     candidates = [Path(name)] if '..' in Path(short).parts else [Path(name), shipped_path]
-    known = directions(shipped_configs())
     for path in filter(is_config, candidates):
         file, direction = split_direction(path)
+        known = directions_of(file)
         if direction is not None and direction not in known and file.is_relative_to(shipped_configs()):
             raise ConfigError(f"{name}: no direction '{direction}'; known are {', '.join(known)}")
         return path
     shipped = []
     for path in sorted(shipped_configs().rglob('*.py')):
         own = path.relative_to(shipped_configs()).with_suffix('').as_posix()
-        shipped += [f'{own}_{direction}' for direction in known] if has_directions(path) else [own]
+        shipped += [f'{own}_{direction}' for direction in directions_of(path)] or [own]
     # for a wrong path, compare only its last two parts with the short names
     hint = closest('/'.join(Path(short).parts[-2:]), shipped)
     raise ConfigError(f'{name}: no such config file, and no shipped config has this name{hint}')
@@ -90,21 +90,38 @@ def is_config(path: str | Path) -> bool:
     return existing_file(path) is not None or split_direction(path)[1] is not None
 
 
-def directions(configs: Path) -> list[str]:
-    """List the directions of the configs in a folder: those with a config ``dsc/dsc_DIRECTION.py`` of their own."""
-    files = sorted((configs / 'dsc').glob('dsc_*.py'))
-    return [path.stem.removeprefix('dsc_') for path in files if not has_directions(path)]
+def directions_of(path: Path) -> list[str]:
+    """List the directions of a config: the files that it, or one of its bases, can inherit from by the direction.
+
+    A config that inherits from ``dsc_{{$DSCREID_DIRECTION:...}}.py`` has a direction for each file ``dsc_DIRECTION.py``
+    in that folder. Empty if a config exists once only.
+    """
+    pattern = _direction_pattern(path)
+    if pattern is None:
+        return []
+    start, end = pattern.name.split('*')
+    found = sorted(pattern.parent.glob(pattern.name))
+    return [file.name.removeprefix(start).removesuffix(end) for file in found if not has_directions(file)]
 
 
 def has_directions(path: Path) -> bool:
     """Check if a config or one of its bases takes the direction from ``DSCREID_DIRECTION``."""
+    return _direction_pattern(path) is not None
+
+
+def _direction_pattern(path: Path) -> Path | None:
+    """Return the path of the base that depends on the direction, with ``*`` in its place; None if there is none."""
     try:
         text = path.read_text(encoding='utf-8', errors='replace') if path.suffix == '.py' else ''
     except (OSError, ValueError):  # no such file, or not a file name
-        return False
+        return None
     bases = re.search(r'^_base_\s*=\s*(\[[^\]]*\]|.*)', text, flags=re.M)
-    names = re.findall(r'[\'"]([^\'"]+)[\'"]', bases[1]) if bases else []
-    return any(f'${DIRECTION}' in name for name in names) or any(has_directions(path.parent / name) for name in names)
+    for name in re.findall(r'[\'"]([^\'"]+)[\'"]', bases[1]) if bases else []:
+        if f'${DIRECTION}' in name:
+            return (path.parent / re.sub(r'\{\{.*?\}\}', '*', name)).resolve()
+        if (found := _direction_pattern(path.parent / name)) is not None:
+            return found
+    return None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'figures': ['check_picture_name', 'figure_uri', 'save_figure'],
         'pictures': ['TrackletPictures'],
         'prompt_attention': ['AttendedTracklet', 'choose_pair', 'compute_prompt_attention', 'draw_prompt_attention'],
+        'reference_rows': ['mean_rows', 'published_rows', 'selected_row'],
         'report': ['ReportPicture', 'collect_environment', 'report_html', 'write_report'],
         'results': ['PAPER_FOOTNOTE', 'PaperResult', 'ReportRun', 'format_results_table', 'paper_table'],
         'retrieval': ['RetrievalExample', 'RetrievalGallery', 'draw_retrieval', 'retrieval_examples'],

@@ -84,6 +84,8 @@ class ReportRun:
     reason: str = 'it has no metrics'  #: why the run was not evaluated
     #: metrics by the name of the feature that tracklets are ranked by (``RANKINGS``); empty if not measured
     rankings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    reference: bool = False  #: whether the row is published or test-selected; it is then never best and gains nothing
+    deviations: Mapping[str, float] = field(default_factory=dict)  #: standard deviations of a mean over runs
 
     def printed(self, key: str) -> float | None:
         """Return a metric as printed, in percent with one decimal; None if it is missing or not finite."""
@@ -93,7 +95,13 @@ class ReportRun:
     def gain_over(self, first: 'ReportRun', key: str) -> float | None:
         """Return the gain over another run in percentage points, or None if either lacks the metric."""
         points = 100 * (self.metrics.get(key, math.nan) - first.metrics.get(key, math.nan))
-        return points if self is not first and math.isfinite(points) else None
+        return points if self is not first and not self.reference and math.isfinite(points) else None
+
+    def figure(self, key: str) -> str | None:
+        """Return a metric as text, in percent with one decimal, with its standard deviation if it has one."""
+        value = self.printed(key)
+        deviation = f'±{100 * self.deviations[key]:.1f}' if key in self.deviations else ''
+        return None if value is None else f'{value:.1f}{deviation}'
 
 
 def direction_name(direction: str) -> str:
@@ -116,8 +124,9 @@ def columns_of(runs: Sequence[ReportRun]) -> list[str]:
 
 def is_best(run: ReportRun, runs: Sequence[ReportRun], key: str) -> bool:
     """Check whether a printed metric is the highest of at least two runs, all without upper bounds."""
-    values = [value for one in runs if not one.upper_bound and (value := one.printed(key)) is not None]
-    return not run.upper_bound and len(values) > 1 and run.printed(key) == max(values)
+    competing = [one for one in runs if not one.upper_bound and not one.reference]
+    values = [value for one in competing if (value := one.printed(key)) is not None]
+    return any(run is one for one in competing) and len(values) > 1 and run.printed(key) == max(values)
 
 
 def format_results_table(runs: Sequence[ReportRun]) -> str:
@@ -128,7 +137,8 @@ def format_results_table(runs: Sequence[ReportRun]) -> str:
     """
     if not runs:
         return NOT_EVALUATED
-    head = ' ' * 9 + ''.join(f'{column:>9}' for column in columns_of(runs))
+    width = _width(runs)
+    head = ' ' * 9 + ''.join(f'{column:>{width}}' for column in columns_of(runs))
     lines = [head + (f'{"gain mAP":>11}' if len(runs) > 1 else '')]
     for run in runs:
         lines += [run.name, *(_console_lines(run, runs) or [f'  not evaluated: {run.reason}'])]
@@ -148,12 +158,12 @@ def results_table_html(
         keys = [key for key in ('mean/Rank-1', 'mean/mAP') if any(key in run.metrics for run in runs)] + keys
     rows = []
     for run in runs:
-        values = ['–' if (value := run.printed(key)) is None else f'{value:.1f}' for key in keys]
+        values = [run.figure(key) or '–' for key in keys]
         cells = [
             part('figure', text=value, strong=is_best(run, runs, key), gain=run.gain_over(runs[0], key))
             for key, value in zip(keys, values, strict=True)
         ]
-        rows.append(TableRow(run.name, cells, kind='bound' if run.upper_bound else ''))
+        rows.append(TableRow(run.name, cells, kind='bound' if run.upper_bound else 'paper' if run.reference else ''))
     if target is not None:
         rows += _paper_rows(target, keys)
     widths = Counter(direction_name(key.partition('/')[0]) for key in keys)
@@ -186,15 +196,20 @@ def rankings_table_html(runs: Sequence[ReportRun]) -> str:
     return part('rankings', table=part('table', label='Rankings', corner='Run', columns=columns, rows=rows))
 
 
+def _width(runs: Sequence[ReportRun]) -> int:
+    """Width of a column for the console, with room for standard deviations if there are any."""
+    return 10 if any(run.deviations for run in runs) else 9
+
+
 def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
     lines = []
     for direction in ['mean', *directions_of(runs)]:
         keys = [f'{direction}/{column}' for column in columns_of(runs)]
         if any(key in run.metrics for key in keys):
-            values = [(run.printed(key), '*' if is_best(run, runs, key) else '') for key in keys]
-            cells = ['-' if value is None else f'{mark}{value:.1f}' for value, mark in values]
+            values = [(run.figure(key), '*' if is_best(run, runs, key) else '') for key in keys]
+            cells = ['-' if value is None else f'{mark}{value}' for value, mark in values]
             points = run.gain_over(runs[0], f'{direction}/mAP')
-            line = f'  {direction_name(direction):<7}' + ''.join(f'{cell:>9}' for cell in cells)
+            line = f'  {direction_name(direction):<7}' + ''.join(f'{cell:>{_width(runs)}}' for cell in cells)
             lines.append(line + ('' if points is None else f'{points:>+11.1f}'))
     return lines
 

@@ -121,6 +121,12 @@ class WorkDir:
                 f'{folder} has no metrics.json, features.safetensors or scalars.json; name the work directory of a run.'
             )
 
+    @property
+    def config_name(self) -> str | None:
+        """Name of the config that the run wrote into its folder, such as ``adca_regdb``; None if there is none."""
+        found = sorted(path.stem for path in self.folder.glob('*.py') if not path.stem.startswith('evaluation_config'))
+        return found[0] if found else None
+
     def load_run(self, *, upper_bound: bool = False) -> ReportRun:
         """Load the run as a row of the results table; if there are no metrics, the row gives the reason."""
         if self.metrics is not None:

@@ -6,8 +6,9 @@ import pytest
 from mmengine import Config
 from tiny_runs import CONFIGS
 
+from dscreid.apis.checkpoint_choice import choose_checkpoint
 from dscreid.apis.config import load_config
-from dscreid.apis.test import choose_checkpoint, evaluate
+from dscreid.apis.test import evaluate
 from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, SelectionRecord, read_record
 from dscreid.errors import CheckpointError

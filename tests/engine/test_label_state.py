@@ -28,6 +28,7 @@ SOFT = {Modality.RGB: soft(4, 0), Modality.IR: soft(3, 1)}
         dict(shared=False, groups={Modality.RGB: np.array([0, 0, 1]), Modality.IR: np.array([1, 1])}),
         dict(shared=False, matches=np.array([[0, 1], [2, 0]]), partners=np.array([2, 0]), soft=SOFT),
         dict(shared=False, center_labels={Modality.RGB: np.array([0, 0, -1, 2]), Modality.IR: np.array([1, -1, 0])}),
+        dict(shared=False, joint={Modality.RGB: np.array([0, 3, -1, 3]), Modality.IR: np.array([3, -1, 0])}),
         dict(shared=False, cross=CrossLabels(np.array([1, 0, -1, 1]), np.array([2, 2, -1]))),
         dict(shared=False, cross=CrossLabels(np.array([1, 0, -1, 1]), np.array([2, 2, -1]), SOFT)),
     ],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oracles.jaccard_oracle import dense_jaccard
 
 from dscreid.neighbors import jaccard
-from dscreid.neighbors.jaccard import jaccard_distance
+from dscreid.neighbors.jaccard import _expand_queries, jaccard_distance
 from dscreid.pseudo_labels.clustering.dbscan import cluster
 from dscreid.pseudo_labels.clustering.settings import ClusteringSettings
 from dscreid.utils import compiled
@@ -183,3 +183,17 @@ def test_refuses_bad_input():
     features[4, 2] = np.nan
     with pytest.raises(ValueError, match='1 of 10 rows of features'):
         jaccard_distance(features)
+
+
+def test_the_query_expansion_may_balance_groups():
+    rng = np.random.default_rng(0)
+    rank = np.stack([np.r_[i, rng.permutation(np.delete(np.arange(9), i))[:4]] for i in range(9)]).astype(np.int32)
+    rows = scipy.sparse.random_array((9, 9), density=0.5, rng=rng, format='csr', dtype=np.float32)
+    groups = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1])
+    found = _expand_queries(rows, rank, groups).toarray()
+    for i in range(9):
+        parts = [rows.toarray()[[j for j in rank[i] if groups[j] == group]] for group in (0, 1)]
+        means = [part.mean(0) for part in parts if len(part)]
+        np.testing.assert_allclose(found[i], np.mean(means, axis=0), rtol=1e-5)
+    one = _expand_queries(rows, rank, np.zeros(9, int)).toarray()
+    np.testing.assert_allclose(one, _expand_queries(rows, rank, None).toarray(), rtol=1e-5)

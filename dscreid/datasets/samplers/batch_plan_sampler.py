@@ -120,6 +120,22 @@ def draw_members(members: np.ndarray, count: int, rng: np.random.Generator) -> n
     return np.concatenate([rng.permutation(members), rng.choice(members, count - len(members))])
 
 
+def draw_across_cameras(members: np.ndarray, cameras: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw one member of a group, then ``count - 1`` from other cameras than its own, if the group has any.
+
+    As the sampler of Cluster Contrast and its followers: without other cameras, the others are drawn from its own
+    camera, and with replacement if there are fewer than needed. A group of one member repeats it.
+
+    ``members``, int64 (n,), are under ``cameras``, int64 (n,).
+    """
+    first = rng.integers(len(members))
+    others = members[cameras != cameras[first]]
+    if not len(others):
+        others = np.delete(members, first) if len(members) > 1 else members
+    drawn = rng.choice(others, count - 1, replace=len(others) < count - 1)
+    return np.concatenate([members[first : first + 1], drawn])
+
+
 def rank_share(visible: np.ndarray, rank: int, world_size: int) -> np.ndarray:
     """A rank's positions in a global batch, int64 (B / world_size,), ascending: every ``world_size``-th per modality.
 

@@ -3,7 +3,9 @@
 from dscreid.engine.hooks.bad_frames_hook import BadFramesHook
 from dscreid.engine.hooks.cluster_hook import ClusterHook, find_cluster_hook
 from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook, InitialCheckpointHook
+from dscreid.engine.hooks.instance_slot_hook import InstanceSlotHook
 from dscreid.engine.hooks.neck_statistics_hook import NeckStatisticsHook
+from dscreid.engine.hooks.selected_on_test_hook import SelectedOnTestHook
 from dscreid.engine.hooks.selection_hook import SelectionHook
 from dscreid.engine.hooks.small_hooks import (
     DeferredRuntimeInfoHook,
@@ -23,11 +25,13 @@ __all__ = [
     'DurableCheckpointHook',
     'EvaluationProgressHook',
     'InitialCheckpointHook',
+    'InstanceSlotHook',
     'LossScheduleHook',
     'MemoryUpdateHook',
     'NeckStatisticsHook',
     'ProcessAgreementHook',
     'RandomStateHook',
+    'SelectedOnTestHook',
     'SelectionHook',
     'SourceWeightsHook',
     'SpeedHook',

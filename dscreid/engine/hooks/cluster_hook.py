@@ -124,7 +124,7 @@ class ClusterHook(Hook):
         self._resumed_centers: label_state.Centers | None = None
         #: Made before training: the loader of all training tracklets, and the dataset rows and cameras of a modality.
         self.dataloader: DataLoader
-        self._rows: dict[Modality, np.ndarray]
+        self.rows: dict[Modality, np.ndarray]
         self._cameras: dict[Modality, np.ndarray]
         self._pids: np.ndarray | None = None
 
@@ -142,8 +142,8 @@ class ClusterHook(Hook):
             self.dataloader = self._extraction_loader(train_loader)
         dataset: Any = self.dataloader.dataset
         check_both_modalities(dataset)
-        self._rows = {modality: dataset.indices(modality) for modality in Modality}
-        self._cameras = {modality: dataset.cameras[rows] for modality, rows in self._rows.items()}
+        self.rows = {modality: dataset.indices(modality) for modality in Modality}
+        self._cameras = {modality: dataset.cameras[rows] for modality, rows in self.rows.items()}
         for labeler in self.labelers:
             labeler.check_cameras(self._cameras)
         if begins_anew(runner):
@@ -169,7 +169,7 @@ class ClusterHook(Hook):
         model.set_epoch(runner.epoch)
         if (last := self._usable_round(runner)) is not None:
             self.labels = last.labels
-            model.reset_memories(last.rgb, last.ir, last.labels, *self._rows.values())
+            model.reset_memories(last.rgb, last.ir, last.labels, *self.rows.values())
         self.last = last
 
     def _usable_round(self, runner) -> ClusteringRound | None:
@@ -183,7 +183,7 @@ class ClusterHook(Hook):
             self._log(runner, labels, features)
             if faults := label_faults(labels, self.limits):
                 raise LabelingError('; '.join(faults))
-            sampler.set_labels(labels.rgb, labels.ir)
+            _hand_over(sampler, labels)
         except LabelingError as error:
             place = f'epoch {runner.epoch + 1}: the pseudo labels cannot be used: {error}'
             if self.on_failure == 'skip':
@@ -195,7 +195,7 @@ class ClusterHook(Hook):
                 raise LabelingError(f'{place}{reason}') from error
             runner.logger.warning(f'{place}. The labels of the previous epoch are kept (on_failure)')
             labels = self.labels
-            sampler.set_labels(labels.rgb, labels.ir)
+            _hand_over(sampler, labels)
         return ClusteringRound(runner.epoch, *features, labels)
 
     def make_round(self, runner) -> ClusteringRound:
@@ -217,7 +217,7 @@ class ClusterHook(Hook):
                 'are unusable; resume from an earlier checkpoint by writing its name into last_checkpoint, with '
                 'optim_wrapper.clip_grad=dict(max_norm=5.0), or start again with a lower learning rate'
             )
-        rgb, ir = (TrackletFeatures(features.static[rows], features.dynamic[rows]) for rows in self._rows.values())
+        rgb, ir = (TrackletFeatures(features.static[rows], features.dynamic[rows]) for rows in self.rows.values())
         return rgb, ir
 
     def _label(self, runner, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
@@ -268,7 +268,7 @@ class ClusterHook(Hook):
         for modality, halves in zip(Modality, features, strict=True):
             values[f'{modality.value}_mean_cosine'] = (mean_cosine(halves.static) + mean_cosine(halves.dynamic)) / 2
         if self._pids is not None:
-            diagnostics = label_diagnostics(labels, *(self._pids[rows] for rows in self._rows.values()))
+            diagnostics = label_diagnostics(labels, *(self._pids[rows] for rows in self.rows.values()))
             shown = ', '.join(f'{name} {value:.3f}' for name, value in diagnostics.items())
             runner.logger.info(f'against the ground truth (diagnostics only): {shown}')
             values |= diagnostics
@@ -279,6 +279,11 @@ class ClusterHook(Hook):
 def find_cluster_hook(runner: Runner) -> ClusterHook | None:
     """Return the hook that clusters a runner's training set; None if it has none."""
     return next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
+
+
+def _hand_over(sampler: Any, labels: PseudoLabels) -> None:
+    joint = () if labels.joint is None else (labels.joint,)
+    sampler.set_labels(labels.rgb, labels.ir, *joint)
 
 
 def _cycle(stage: Mapping) -> list[Mapping]:

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine import Config
 
 from dscreid.apis.config import load_config
-from dscreid.utils.shipped import has_directions, shipped_configs
+from dscreid.utils.shipped import directions_of, shipped_configs
 
 #: Options that make a config of the demo so small that a processor needs a second for it.
 TINY: dict[str, Any] = {
@@ -78,5 +78,5 @@ def method_names() -> list[str]:
 def _found_methods() -> Iterator[str]:
     for folder in ('baselines', 'dsc'):
         for path in sorted((shipped_configs() / folder).glob('*.py')):
-            if has_directions(path) and path.stem not in ('cd', 'adabn'):  # which train nothing
+            if 'demo' in directions_of(path) and path.stem not in ('cd', 'adabn'):  # which train nothing
                 yield f'{folder}/{path.stem}_demo'

@@ -180,7 +180,7 @@ def _fill_memories(model: BaseReID, loader: DataLoader) -> None:
     rgb, ir = (trial_features(len(rows[m]), model, size) for m in Modality)
     model.reset_memories(rgb, ir, labels, rows[Modality.RGB], rows[Modality.IR])
     sampler: Any = loader.sampler
-    sampler.set_labels(labels.rgb, labels.ir)
+    sampler.set_labels(labels.rgb, labels.ir, *([] if labels.joint is None else [labels.joint]))
 
 
 def _forward_and_backward(model: BaseReID, batch: dict[str, Any]) -> None:

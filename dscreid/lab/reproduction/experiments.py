@@ -57,7 +57,7 @@ def _rows(methods: Mapping[str, str], supervised: bool = False) -> tuple[Row, ..
 #: Unsupervised methods: B+Clu, from which others start, those of the paper's tables, and further ones.
 _METHODS = {
     'B+Clu': 'bclu',
-    **{name: name.lower() for name in ('ADCA', 'PGM', 'GUR', 'NG', 'RPNR')},
+    **{name: name.lower() for name in ('ADCA', 'PGM', 'GUR', 'NG', 'RPNR', 'PCLHD')},
     "HIL's labels": 'hil_labels',
 }
 
@@ -153,7 +153,7 @@ _DETAILS = (
 _STAGES = {
     'B+Clu': 'bclu',
     'B+Clu, second stage': 'bclu_second_stage',
-    **{f'{name}, second stage': name.lower() for name in ('ADCA', 'PGM', 'NG', 'RPNR')},
+    **{f'{name}, second stage': name.lower() for name in ('ADCA', 'PGM', 'NG', 'RPNR', 'PCLHD')},
     'DSC, second stage': 'dsc_second_stage',
 }
 _UNTRAINED = Row('CLIP (pre-trained tower)', 'cd', tag='untrained', untrained=True)

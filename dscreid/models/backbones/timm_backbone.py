@@ -61,6 +61,8 @@ class TimmBackbone(BaseModule):
         self.classifier = (classifier,) if isinstance(classifier, str) else tuple(classifier)
         if num_heads < 0 or (num_heads and self.embed_dim % num_heads):
             raise ConfigError(f'TimmBackbone: num_heads must be 0 or divide {self.embed_dim}, got {num_heads}')
+        #: Whether the dynamic half is made from several frames.
+        self.needs_motion = num_heads > 0
         self.attn = nn.MultiheadAttention(self.embed_dim, num_heads, batch_first=True) if num_heads else None
         self.ln_post = nn.LayerNorm(self.embed_dim) if num_heads else None
         self.is_init = False

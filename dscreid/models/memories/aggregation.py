@@ -1,5 +1,6 @@
-"""Centers of matched clusters: moved toward each other (ADCA), or averaged for a hybrid memory (RPNR)."""
+"""Centers across modalities: moved toward each other (ADCA), or averaged (RPNR, PCLHD)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,3 +58,24 @@ def hybrid_centers(visible: Tensor, infrared: Tensor, partners: Tensor, normaliz
     """
     averages = (visible[partners] + infrared) / 2
     return F.normalize(averages, dim=1) if normalize else averages
+
+
+def balanced_centers(
+    features: Sequence[Tensor], labels: Sequence[Tensor], num_clusters: int, normalize: bool = True
+) -> Tensor:
+    """Average the members of each cluster within each modality, then the modalities that occur (PCLHD).
+
+    ``features`` are float (N, D) of each modality, L2-normalized by this function, ``labels`` int64 (N,), -1 = outlier.
+    Every cluster has a member. Returns float (C, D) on the CPU, where the order of summation is fixed, with
+    ``normalize`` L2-normalized.
+    """
+    width = features[0].shape[1]
+    total, present = torch.zeros(num_clusters, width), torch.zeros(num_clusters, 1)
+    for rows, numbers in zip(features, labels, strict=True):
+        member = numbers.cpu() >= 0
+        numbers, rows = numbers.cpu()[member], F.normalize(rows.float().cpu(), dim=1)[member]
+        sizes = torch.bincount(numbers, minlength=num_clusters)[:, None]
+        sums = rows.new_zeros(num_clusters, width).index_add_(0, numbers, rows)
+        total, present = total + sums / sizes.clamp(min=1), present + (sizes > 0)
+    centers = total / present
+    return F.normalize(centers, dim=1) if normalize else centers

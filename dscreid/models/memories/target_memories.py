@@ -2,45 +2,25 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dscreid.errors import LabelingError
-from dscreid.models.memories.aggregation import Aggregation, aggregate_centers, hybrid_centers
+from dscreid.models.memories.aggregation import (
+    Aggregation,
+    aggregate_centers,
+    balanced_centers,
+    hybrid_centers,
+)
 from dscreid.models.memories.feature_memory import CenterMemory, InstanceMemory
+from dscreid.models.memories.located_batch import LocatedBatch, SoftRows, most_repeats, pick
 from dscreid.registry import MODELS
-from dscreid.structures import CrossLabels, Modality, PseudoLabels, SoftTargets, TrackletFeatures
+from dscreid.structures import Modality, PseudoLabels, SoftTargets, TrackletFeatures
 
-SHARED, HYBRID = 'shared', 'hybrid'
-
-
-class SoftRows(NamedTuple):
-    """Soft targets, float32 (n, C) with a row of zeros for no target, and their weights, float32 (n,) in [0, 1]."""
-
-    targets: Tensor
-    weights: Tensor
-
-
-@dataclass(frozen=True)
-class LocatedBatch:
-    """Positions of the tracklets of a batch in the memories."""
-
-    rows: Tensor  #: int64 (B,), row in the instance memory of the tracklet's modality
-    labels: Tensor  #: int64 (B,), row in the cluster memory of the tracklet's modality, -1 = outlier
-    visible: Tensor  #: bool (B,), True for visible tracklets
-    members: dict[Modality, Tensor]  #: for each modality, int64 positions of its tracklets in the batch
-    anchors: dict[Modality, Tensor]  #: same as ``members``, without outliers
-    row_repeats: int  #: how often the same row occurs at most, counted on the host
-    label_repeats: int
-    cross_repeats: int
-    cross: Tensor | None = None  #: int64 (B,), row in the cluster memory of the *other* modality, -1 = none
-    soft: dict[Modality, SoftRows] | None = None  #: for each modality, targets of ``members`` over its cluster memory
-    cross_soft: dict[Modality, SoftRows] | None = None  #: the same over the other modality's cluster memory
-    groups: dict[Modality, Tensor] | None = None  #: for each modality, int64 (C,), group of each row of its memory
-    hybrid: Tensor | None = None  #: int64 (B,), row in the hybrid memory (an infrared cluster), -1 = none
+SHARED, HYBRID, JOINT = 'shared', 'hybrid', 'joint'
 
 
 @MODELS.register_module()
@@ -57,11 +37,12 @@ class TargetMemories(nn.Module):
     aggregation: Any = None  #: keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``
     cross_update: bool = False  #: whether features also update the cross loss's memory, as in PGM's released code
     hybrid: bool = False  #: whether labels with ``partners`` also form a memory of averages of two centers (RPNR)
+    joint: bool = False  #: whether labels with ``joint`` clusters also form a memory of their centers (PCLHD)
 
     def __post_init__(self) -> None:
         super().__init__()
         names = [modality.value for modality in Modality]
-        kinds = [*names, SHARED, *([HYBRID] if self.hybrid else [])]
+        kinds = [*names, SHARED, *([HYBRID] if self.hybrid else []), *([JOINT] if self.joint else [])]
         clusters = {name: MODELS.build({'type': 'ClusterMemory', **(self.cluster or {})}) for name in kinds}
         instances = {name: InstanceMemory(**(self.instance or {})) for name in names}
         self.clusters: Mapping[str, CenterMemory] = nn.ModuleDict(clusters)  # type: ignore[assignment]  # not generic
@@ -103,6 +84,7 @@ class TargetMemories(nn.Module):
         self._reset_clusters(features)
         self._aggregate()
         self._average()
+        self._join(features)
 
     def cluster_memory(self, modality: Modality) -> CenterMemory:
         """Return the cluster memory for the features of a modality."""
@@ -111,6 +93,10 @@ class TargetMemories(nn.Module):
     def hybrid_memory(self) -> CenterMemory:
         """Return the memory with the averages of two centers, one per infrared cluster."""
         return self.clusters[HYBRID]
+
+    def joint_memory(self) -> CenterMemory:
+        """Return the memory with the centers of the joint clusters."""
+        return self.clusters[JOINT]
 
     def instance_memory(self, modality: Modality) -> InstanceMemory:
         """Return the instance memory of a modality."""
@@ -130,8 +116,8 @@ class TargetMemories(nn.Module):
             raise ValueError(f'(index, modality) {missing[:5]} are not among the tracklets of the memories')
         rows = np.array([self._rows[m][i] for i, m in zip(indices, sides, strict=True)], np.int64)
         table, given, groups = self._table, self._table.cross, self._table.groups
-        labels = _pick(table, sides, rows)
-        cross = None if given is None else _pick(given, sides, rows)
+        labels = pick(table, sides, rows)
+        cross = None if given is None else pick(given, sides, rows)
         visible = np.array([modality is Modality.RGB for modality in sides], bool)
         hybrid = None
         if self.hybrid and cross is not None and table.partners is not None:
@@ -143,15 +129,22 @@ class TargetMemories(nn.Module):
             visible=self._tensor(visible),
             members={m: self._tensor(np.flatnonzero(of[m])) for m in Modality},
             anchors={m: self._tensor(np.flatnonzero(of[m] & (labels >= 0))) for m in Modality},
-            row_repeats=_most_repeats(rows, visible),
-            label_repeats=_most_repeats(labels, visible & (not self.shared)),
-            cross_repeats=0 if cross is None else _most_repeats(cross, visible),
+            row_repeats=most_repeats(rows, visible),
+            label_repeats=most_repeats(labels, visible & (not self.shared)),
+            cross_repeats=0 if cross is None else most_repeats(cross, visible),
             cross=None if cross is None else self._tensor(cross),
             soft=self._soft_rows(table.soft, rows, of),
             cross_soft=self._soft_rows(given and given.soft, rows, of),
             groups=None if groups is None else {m: self._tensor(groups[m]) for m in Modality},
             hybrid=hybrid,
+            joint=self._joint_rows(sides, rows),
         )
+
+    def _joint_rows(self, sides: Sequence[Modality], rows: np.ndarray) -> Tensor | None:
+        joint = self._table.joint if self.joint else None
+        if joint is None:
+            return None
+        return self._tensor(np.array([joint[m][row] for m, row in zip(sides, rows, strict=True)], np.int64))
 
     def stage(
         self,
@@ -218,6 +211,15 @@ class TargetMemories(nn.Module):
         partners, memory = self._tensor(self._table.partners), self.hybrid_memory()
         memory.fill(*(hybrid_centers(*half, partners, memory.normalize) for half in self._centers()))
 
+    def _join(self, features: dict[Modality, TrackletFeatures]) -> None:
+        joint = self._table.joint if self.joint else None
+        if joint is None:
+            return
+        memory, labels = self.joint_memory(), [torch.from_numpy(joint[m]) for m in Modality]
+        count = 1 + max(int(numbers.max(initial=-1)) for numbers in joint.values())
+        halves = ([features[m].static for m in Modality], [features[m].dynamic for m in Modality])
+        memory.fill(*(balanced_centers(half, labels, count, memory.normalize) for half in halves))
+
     def _centers(self) -> list[tuple[Tensor, Tensor]]:
         """Visible and infrared centers of the static and of the dynamic half."""
         visible, infrared = (self.clusters[modality.value].features() for modality in Modality)
@@ -234,14 +236,3 @@ class TargetMemories(nn.Module):
         device = self.instances[Modality.RGB.value].static.device
         # Safe because pageable memory is read before the call returns.
         return torch.from_numpy(array).to(device, non_blocking=True)
-
-
-def _pick(table: PseudoLabels | CrossLabels, modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:
-    return np.array([table.of(m)[row] for m, row in zip(modalities, rows, strict=True)], np.int64)
-
-
-def _most_repeats(rows: np.ndarray, sides: np.ndarray) -> int:
-    """Count the most frequent combination of row, int64 (B,), and side, bool (B,); rows of -1 are ignored."""
-    known = rows >= 0
-    counts = np.unique(2 * rows[known] + sides[known], return_counts=True)[1]
-    return int(counts.max(initial=0))

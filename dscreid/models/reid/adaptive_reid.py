@@ -38,6 +38,7 @@ class AdaptiveReID(BaseReID):
     """
 
     neighbor_losses: Sequence[NeighborContrastiveLoss]
+    steps: int = 1  #: number of optimizer steps after which the losses of an epoch repeat
 
     def __init__(
         self,

@@ -14,15 +14,20 @@ from dscreid.neighbors.knn import clipped
 from dscreid.pseudo_labels.clustering.settings import ClusteringSettings
 
 
-def cluster(descriptors: Tensor, settings: ClusteringSettings) -> np.ndarray:
-    """Cluster float (N, D), normalized internally; int64 (N,) from 0 without gaps, -1 = outlier."""
+def cluster(descriptors: Tensor, settings: ClusteringSettings, groups: np.ndarray | None = None) -> np.ndarray:
+    """Cluster float (N, D), normalized internally; int64 (N,) from 0 without gaps, -1 = outlier.
+
+    ``groups``, int64 (N,), balances the query expansion; see ``jaccard_of_neighbors``.
+    """
     num_neighbors = clipped(settings.k1, len(descriptors), 'k1')
-    return cluster_neighbors(*nearest_tracklets(descriptors, num_neighbors), settings)
+    return cluster_neighbors(*nearest_tracklets(descriptors, num_neighbors), settings, groups)
 
 
-def cluster_neighbors(features: np.ndarray, rank: np.ndarray, settings: ClusteringSettings) -> np.ndarray:
+def cluster_neighbors(
+    features: np.ndarray, rank: np.ndarray, settings: ClusteringSettings, groups: np.ndarray | None = None
+) -> np.ndarray:
     """Cluster as :func:`cluster` from known neighbors, which are those of ``jaccard_of_neighbors``."""
-    distance = jaccard_of_neighbors(features, rank, settings.k1, settings.k2, settings.eps)
+    distance = jaccard_of_neighbors(features, rank, settings.k1, settings.k2, settings.eps, groups=groups)
     return dbscan(distance, settings.eps, settings.min_samples)
 
 

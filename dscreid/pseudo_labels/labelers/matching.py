@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from dscreid.errors import ConfigError
+from dscreid.errors import ConfigError, LabelingError
+from dscreid.pseudo_labels.clustering.dbscan import cluster
+from dscreid.pseudo_labels.clustering.settings import ClusteringSettings, fixed_settings
 from dscreid.pseudo_labels.descriptors import mean_descriptors
 from dscreid.pseudo_labels.labelers.base import SeparateLabeler
 from dscreid.pseudo_labels.matching import count_votes, greedy_matches, match_clusters_progressively
@@ -39,6 +42,41 @@ class MatchingLabeler(SeparateLabeler):
 
     def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
         return replace(labels, cross=matched_cross_labels(descriptors, labels, self.passes, self.mirror))
+
+
+@LABELERS.register_module()
+@dataclass(eq=False)
+class JointMatchingLabeler(MatchingLabeler):
+    """Match clusters as ``MatchingLabeler``, and also cluster the tracklets of both modalities together (PCLHD).
+
+    ``joint`` holds these clusters, for a loss of their own. In their distances, the query expansion averages the
+    neighbors of each modality, then both (see ``jaccard_of_neighbors``).
+    """
+
+    joint_k1: int = 40  #: ``k1`` of the joint clustering, as in the released code
+    joint_k2: int = 32  #: ``k2`` of the joint clustering, as in the released code
+    joint_eps: float = 0.6  #: DBSCAN radius of the joint clustering; the released code uses 0.3 for RegDB
+    joint_min_samples: int = 4  #: as in ``ClusterLabeler``
+
+    def __post_init__(self, clustering: Mapping[str, Any]) -> None:
+        super().__post_init__(clustering)
+        names = ('k1', 'k2', 'eps', 'min_samples')
+        settings = {name: getattr(self, f'joint_{name}') for name in names}
+        self.joint_settings = ClusteringSettings(**fixed_settings('JointMatchingLabeler, joint clustering', **settings))
+
+    def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
+        labels = super()._related(labels, descriptors)
+        sides = np.repeat([0, 1], [len(descriptors[m]) for m in Modality])
+        found = cluster(torch.cat([descriptors[m] for m in Modality]), self.joint_settings, sides)
+        joint = {m: found[sides == side] for side, m in enumerate(Modality)}
+        shared = np.intersect1d(*(joint[m][joint[m] >= 0] for m in Modality))
+        if not len(shared):
+            raise LabelingError(
+                f'JointMatchingLabeler: none of the {found.max(initial=-1) + 1} joint clusters has tracklets of both '
+                f'modalities ({self.joint_settings}); raise joint_eps or joint_k1'
+            )
+        print_log(f'joint clusters: {len(shared)} of {found.max() + 1} have both modalities', logger='current')
+        return replace(labels, joint=joint)
 
 
 @LABELERS.register_module()

@@ -5,6 +5,7 @@ import pytest
 
 from dscreid.datasets.samplers import PseudoLabelSampler
 from dscreid.errors import ConfigError, LabelingError
+from dscreid.structures import Modality
 
 RGB = np.array([0, 0, 1, 1, 1, 1, 1, -1, 5, -1])
 IR = np.array([2, 2, 2, 2, 0, 0, -1, 1, 1, 1, 3, 3, 3, 3, 3])
@@ -142,3 +143,52 @@ def test_wrong_arguments(dataset, processes):
     processes(0, 3)
     with pytest.raises(ConfigError, match='8 visible tracklets per batch cannot be divided among 3'):
         PseudoLabelSampler(dataset)
+
+
+def test_every_second_batch_is_one_of_joint_clusters(dataset):
+    joint = {Modality.RGB: np.array([4, 4, 4, 7, 7, 7, 9, -1, 9, -1]), Modality.IR: np.repeat([4, 7, 8, -1, 4], 3)}
+    sizes = dict(visible=(2, 3), infrared=(2, 2), iterations=7)
+    sampler = PseudoLabelSampler(dataset, **sizes, joint=True)
+    sampler.set_labels(RGB, IR, joint)
+    table = {int(row): label for m in joint for row, label in zip(dataset.indices(m), joint[m], strict=True)}
+    own, plain = label_table(dataset), batches(labelled(dataset, **{**sizes, 'iterations': 4}))
+    for number, batch in enumerate(batches(sampler)):
+        rows, used = [draw.index for draw in batch], (table if number % 2 else own)
+        for part in (np.array(rows[:4]).reshape(2, 2), np.array(rows[4:]).reshape(2, 3)):
+            found = np.vectorize(used.get)(part)
+            assert (found == found[:, :1]).all()
+            assert set(found[:, 0]) <= ({4, 7} if number % 2 else set(own.values()) - {-1})
+        if number % 2 == 0:  # as without joint clusters
+            assert rows == [draw.index for draw in plain[number // 2]]
+
+
+def test_joint_clusters_are_needed_and_must_be_enough(dataset):
+    sampler = PseudoLabelSampler(dataset, visible=(2, 3), infrared=(2, 2), joint=True)
+    with pytest.raises(ConfigError, match='joint=True needs a labeler with joint clusters, such as JointMatching'):
+        sampler.set_labels(RGB, IR)
+    with pytest.raises(LabelingError, match='0 joint clusters of infrared tracklets were found, but a batch asks'):
+        sampler.set_labels(RGB, IR, {Modality.RGB: np.zeros(10, int), Modality.IR: np.arange(1, 16)})
+    # a single one fills the batch
+    joint = {Modality.RGB: np.zeros(10, int), Modality.IR: np.arange(15)}
+    sampler.set_labels(RGB, IR, joint)
+    second = [draw.index for draw in batches(sampler)[1]]
+    assert set(second[:4]) == {int(dataset.indices(Modality.IR)[0])}
+
+
+def test_positives_from_other_cameras(fake_dataset):
+    # cluster 0: cameras 1, 1, 2, 2, 2; cluster 1: camera 3 only; cluster 2: a single tracklet
+    cameras, labels = [1, 1, 2, 2, 2, 3, 3, 3, 4], np.array([0] * 5 + [1] * 3 + [2])
+    dataset = fake_dataset([(m, -1, c, False) for m in ('rgb', 'ir') for c in cameras], labelled=False)
+    sampler = PseudoLabelSampler(dataset, visible=(3, 3), infrared=(3, 3), iterations=20, other_cameras=True)
+    sampler.set_labels(labels, labels)
+    for batch in batches(sampler):
+        for rows in np.array([draw.index for draw in batch]).reshape(6, 3) % 9:
+            first, *others = dataset.cameras[rows]
+            assert len({labels[row] for row in rows}) == 1
+            if labels[rows[0]] == 0:
+                assert first not in others
+                assert rows[1] != rows[2] or first == 2  # with two members, camera 1 is enough without repeats
+            elif labels[rows[0]] == 1:
+                assert len(set(rows.tolist())) == 3
+            else:
+                assert (rows == 8).all()

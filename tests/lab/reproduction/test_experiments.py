@@ -25,7 +25,7 @@ def places(tmp_path_factory):
 def test_rows_name_rows_of_the_paper(number):
     table = paper_table(number)
     adabn = {f'{name}, necks of the target (AdaBN)' for name in ('CD', 'baseline')}
-    further = {'B+Clu', 'VLD', 'RPNR', "HIL's labels"} | adabn
+    further = {'B+Clu', 'VLD', 'RPNR', 'PCLHD', "HIL's labels"} | adabn
     rows = [row for row in find_experiment(f'table{number}').rows if row.name not in further]
     assert [row.name for row in rows if not row.supervised] == [row.method for row in table.rows if row.unsupervised]
     # those that have a config, in the paper's order

@@ -373,3 +373,27 @@ def test_transport_without_refinement_and_without_convergence(logged):
     LABELERS.build({'type': 'TransportLabeler', 'clustering': planned, 'max_steps': 1})(visible, infrared)
     assert len(logged) == 2
     assert 'did not converge in 1 steps' in logged[0]
+
+
+def test_joint_clusters_span_both_modalities():
+    visible, infrared, rgb_ids, ir_ids = _world(gap=0.05)
+    settings = dict(joint_k1=20, joint_k2=6, joint_eps=0.6, joint_min_samples=3)
+    labels = LABELERS.build(dict(type='JointMatchingLabeler', clustering=CLUSTERING, **settings))(visible, infrared)
+    plain = LABELERS.build(dict(type='MatchingLabeler', clustering=CLUSTERING))(visible, infrared)
+    assert (labels.cross.rgb == plain.cross.rgb).all()
+    joint, ids = np.concatenate([labels.joint[m] for m in Modality]), np.concatenate([rgb_ids, ir_ids])
+    assert adjusted_rand_score(ids, joint) > 0.95
+    assert set(labels.joint[RGB]) & set(labels.joint[IR]) - {-1}
+    assert labels.numbered().joint[RGB].max() == labels.joint[RGB].max()
+
+
+def test_joint_clusters_of_one_modality_each_are_refused():
+    visible, infrared, *_ = _world(gap=5.0)
+    labeler = LABELERS.build(dict(type='JointMatchingLabeler', clustering=CLUSTERING, joint_k1=6, joint_k2=1))
+    with pytest.raises(LabelingError, match=r'none of the \d+ joint clusters has tracklets of both modalities'):
+        labeler(visible, infrared)
+
+
+def test_joint_settings_are_checked():
+    with pytest.raises(ConfigError, match=r'JointMatchingLabeler, joint clustering: .*eps'):
+        LABELERS.build(dict(type='JointMatchingLabeler', joint_eps=1.5))
