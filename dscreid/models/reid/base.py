@@ -18,7 +18,7 @@ RETRIEVALS = {'neck': 'neck_both', 'raw': 'vld'}
 #: Settings that do not change the network: the source of its weights and how it is run.
 _NO_ARCHITECTURE = {
     'pretrained', 'pretrained_sha256', 'pretrained_activation', 'pretrained_prompts', 'with_cp', 'compile_blocks',
-    'init_cfg',
+    'pretrained_projection', 'init_cfg',
 }  # fmt: skip
 
 
