@@ -1,5 +1,6 @@
 """Tracklet encoder of TF-CLIP: that of CLIP-ReID, and a temporal branch in which frames exchange messages."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -54,13 +55,19 @@ class TemporalMemoryCLIP(ProjectedCLIP):
         tower: As in ``ProjectedCLIP``.
         joint_width: As in ``ProjectedCLIP``.
         pretrained_projection: As in ``ProjectedCLIP``.
+        cameras: As in ``ProjectedCLIP``.
         num_heads: Heads of the attentions of the temporal branch.
     """
 
     def __init__(
-        self, tower: dict[str, Any], joint_width: int = 512, pretrained_projection: bool = True, num_heads: int = 12
+        self,
+        tower: dict[str, Any],
+        joint_width: int = 512,
+        pretrained_projection: bool = True,
+        cameras: int = 0,
+        num_heads: int = 12,
     ) -> None:
-        super().__init__(tower, joint_width, pretrained_projection)
+        super().__init__(tower, joint_width, pretrained_projection, cameras)
         width = self.tower.embed_dim
         if num_heads < 1 or width % num_heads:
             raise ConfigError(f'TemporalMemoryCLIP: num_heads must divide the width {width}, got {num_heads}')
@@ -68,9 +75,9 @@ class TemporalMemoryCLIP(ProjectedCLIP):
         self.part_widths = {'frames': width, 'tokens': joint_width}
         self.diffusion = MessageDiffusion(width, num_heads)
 
-    def training_parts(self, inputs: Tensor) -> dict[str, Tensor]:
+    def training_parts(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Encode frames of a training batch: both halves, (N, 2 D + P), ``frames`` and ``tokens``, float32."""
-        _, tokens = self.run_tower(inputs)
+        _, tokens = self.run_tower(inputs, modalities)
         projected = over_frames(tokens @ self.projection, inputs)
         frames = self.diffusion(tokens.detach().unflatten(0, inputs.shape[:2])).float().mean(2)
         static = torch.cat([over_frames(tokens[:, 0], inputs), projected[:, 0], frames.mean(1)], dim=1)
