@@ -31,7 +31,8 @@ class IdentityMemoryHead(nn.Module):
 
     def __init__(self, in_features: int, num_classes: int, part: str = 'projected') -> None:
         super().__init__()
-        self.part, self.reads, self.out_features = part, (part,), num_classes
+        self.part, self.out_features = part, num_classes
+        self.reads: tuple[str, ...] = (part,)
         self.register_buffer('memory', torch.zeros(num_classes, in_features))
         self.register_buffer('is_filled', torch.tensor(False))
         self._was_checked = False
