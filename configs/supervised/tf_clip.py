@@ -5,6 +5,7 @@ _base_ = './clip_reid.py'
 num_frames = 2 if _base_._demo else 8
 _entropy = dict(type='IdentityLoss', label_smoothing=0.1)
 model = dict(
+    # SIE_CAMERA, on in the release, is off here: backbone=dict(cameras=...)
     backbone=dict(type='TemporalMemoryCLIP', num_heads=4 if _base_._demo else 12),
     heads=dict(
         temporal=dict(type='ClipFrameHead', part='neck_temporal', frames='frames'),

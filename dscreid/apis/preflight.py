@@ -119,7 +119,8 @@ def _try_step(runner: Runner, model: BaseReID, hook: ClusterHook | None) -> None
         if isinstance(model, AdaptiveReID) and hook is not None:
             total = _losses_of_adaptation(runner, model, hook, batch)
         elif isinstance(model, SupervisedReID):
-            _fill_memories(model, batch)
+            if model.memory_heads:
+                _fill_memories(model, batch)
             total = _losses_of_all_epochs(model, batch)
         else:
             total = _sum(model(**batch, mode='loss'))
