@@ -10,8 +10,8 @@ _published_text = dict(type='CLIPTextTransformer', pretrained='{{$DSCREID_CLIP_V
 # 0.25 for each of both, 1 for that of the text; all with label smoothing
 _entropy = dict(type='IdentityLoss', label_smoothing=0.1)
 model = dict(
-    # Before the necks (NECK_FEAT 'before'), L2-normalized together. After so few iterations as those of the demo, the gain
-    # shows after the necks only.
+    # Before the necks (NECK_FEAT 'before'), L2-normalized together. In the demo, with its few iterations, the
+    # gain shows only after the necks.
     ranking='neck_static' if _demo else 'raw_static',
     data_preprocessor=dict(augmentation=dict(erase=dict(probability=0.5))),
     backbone=dict(
