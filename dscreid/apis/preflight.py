@@ -119,11 +119,22 @@ def _try_step(runner: Runner, model: BaseReID, hook: ClusterHook | None) -> None
         if isinstance(model, AdaptiveReID) and hook is not None:
             total = _losses_of_adaptation(runner, model, hook, batch)
         elif isinstance(model, SupervisedReID):
+            if model.memory_heads:
+                _fill_memories(model, batch)
             total = _losses_of_all_epochs(model, batch)
         else:
             total = _sum(model(**batch, mode='loss'))
     with config_errors(f'the step of the optimizer {_FAILS}'):
         runner.optim_wrapper.update_params(total)
+
+
+def _fill_memories(model: SupervisedReID, batch: dict[str, Any]) -> None:
+    """Fill the memories of the heads from a labeled batch instead of all tracklets."""
+    samples = batch['data_samples']
+    labels = torch.tensor([sample.label for sample in samples], device=batch['inputs'].device)
+    with torch.no_grad():
+        static, _ = model.extract_feat(batch['inputs'], model.modalities_of(samples))
+    model.fill_memories(model.make_memories(static.float(), labels))
 
 
 def _losses_of_all_epochs(model: SupervisedReID, batch: dict[str, Any]) -> Tensor:

@@ -1,7 +1,7 @@
 """Extract the features of all tracklets, recalibrate the necks with them, and describe ClusterHook's loader."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dscreid.datasets import TrackletDataset
+from dscreid.datasets.samplers import SequentialSampler
 from dscreid.distributed import gather_objects
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.models.reid import BaseReID
@@ -77,6 +78,22 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
     features = model.eval().finish(raw)
     model.train(was_training)
     return features
+
+
+def training_set_loader(
+    train_loader: DataLoader, pipeline: Sequence[Mapping], batch_size: int, num_workers: int | None = None
+) -> DataLoader:
+    """Make a loader that reads the tracklets of a training loader in order, with another pipeline.
+
+    With ``num_workers=None`` it has as many worker processes as the training loader.
+    """
+    workers = train_loader.num_workers if num_workers is None else num_workers
+    trained: Any = train_loader.dataset
+    dataset = trained.with_pipeline(pipeline)
+    names = ['collate_fn', 'pin_memory', 'worker_init_fn']
+    names += ['prefetch_factor', 'persistent_workers'] if workers else []
+    shared: dict[str, Any] = {name: getattr(train_loader, name) for name in names}
+    return DataLoader(dataset, batch_size, sampler=SequentialSampler(dataset), num_workers=workers, **shared)
 
 
 def check_both_modalities(dataset: TrackletDataset) -> None:

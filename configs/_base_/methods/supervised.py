@@ -6,6 +6,7 @@ _base_ = ['../targets/{{$DSCREID_DIRECTION:bupt2hitsz}}.py', '../default_runtime
 _demo = _base_.direction.startswith('demo')
 num_frames = 2 if _demo else _base_.num_frames
 _normalization = _base_.model.data_preprocessor
+_tower = _base_.model.backbone.tower  # for methods that start from CLIP
 model = dict(
     _delete_=True,
     type='SupervisedReID',

@@ -3,6 +3,7 @@
 from dscreid.engine.hooks.bad_frames_hook import BadFramesHook
 from dscreid.engine.hooks.cluster_hook import ClusterHook, find_cluster_hook
 from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook, InitialCheckpointHook
+from dscreid.engine.hooks.identity_memory_hook import IdentityMemoryHook
 from dscreid.engine.hooks.instance_slot_hook import InstanceSlotHook
 from dscreid.engine.hooks.neck_statistics_hook import NeckStatisticsHook
 from dscreid.engine.hooks.selected_on_test_hook import SelectedOnTestHook
@@ -24,6 +25,7 @@ __all__ = [
     'DeferredRuntimeInfoHook',
     'DurableCheckpointHook',
     'EvaluationProgressHook',
+    'IdentityMemoryHook',
     'InitialCheckpointHook',
     'InstanceSlotHook',
     'LossScheduleHook',

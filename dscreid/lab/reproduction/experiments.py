@@ -83,6 +83,7 @@ def _sweep(name: str, tag: str, values: Sequence[float], *keys: str) -> tuple[Ro
 _BOTH = ('bupt2hitsz', 'hitsz2bupt')
 #: Rows of the paper's Tables 1 and 2 that have a config, and VLD, from whose model the unsupervised ones start.
 _IMAGE_METHODS = _rows({name: name.lower() for name in ('DDAG', 'LbA', 'CAJ', 'AGW', 'MMN', 'DEEN')}, supervised=True)
+_CLIP_METHODS = _rows({'CLIP-ReID': 'clip_reid', 'TF-CLIP': 'tf_clip'}, supervised=True)
 _MITML, _SAADG, _AUXNET = _rows({'MITML': 'mitml', 'SAADG': 'saadg', 'AuxNet': 'auxnet'}, supervised=True)
 _VLD = _rows({'VLD': 'vld'}, supervised=True)
 _PLUS = Row('DSC plus (ours)', 'dsc_plus')
@@ -161,7 +162,7 @@ _ALL = (
     Experiment(
         'table1',
         'Comparison with and without labels of the target',
-        (*_IMAGE_METHODS, _MITML, *_VLD, _CD, _ADABN, *_methods(), _DSC),
+        (*_IMAGE_METHODS, *_CLIP_METHODS, _MITML, *_VLD, _CD, _ADABN, *_methods(), _DSC),
     ),
     Experiment(
         'table2',

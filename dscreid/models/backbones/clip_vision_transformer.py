@@ -93,11 +93,18 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
             )
         self.is_init = True
 
-    def embed(self, images: Tensor) -> Tensor:
-        """Convert normalized images ``(B, 3, H, W)`` to ``(B, 1 + P, D)``: class token, then patches row by row."""
+    def embed(self, images: Tensor, class_offsets: Tensor | None = None) -> Tensor:
+        """Convert normalized images ``(B, 3, H, W)`` to ``(B, 1 + P, D)``: class token, then patches row by row.
+
+        ``class_offsets``, ``(B, D)``, are added to the class embedding.
+        """
         if images.ndim != 4 or tuple(images.shape[1:]) != (3, *self.image_size):
             raise ValueError(f'images must be (B, 3, *{self.image_size}), got {tuple(images.shape)}')
-        return self._embeds(images)
+        if class_offsets is None:
+            return self._embeds(images)
+        classes = (self.class_embedding + class_offsets)[:, None]
+        patches = self.conv1(images).flatten(2).transpose(1, 2)
+        return self.ln_pre(torch.cat([classes.to(patches.dtype), patches], dim=1) + self.positional_embedding)
 
     def forward(self, images: Tensor) -> Tensor:
         """Extract the class tokens after ``ln_post``, ``(B, D)``, of normalized images ``(B, 3, H, W)``."""

@@ -32,6 +32,11 @@ from dscreid.utils.torchscript import is_torchscript
 OPENAI_VIT_B_16_SHA256 = '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f'
 OPENAI_VIT_B_16_URL = f'https://openaipublic.azureedge.net/clip/models/{OPENAI_VIT_B_16_SHA256}/ViT-B-16.pt'
 OPENAI_VIT_B_16_HUB = 'timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors)'
+#: What to do if a file of CLIP is missing.
+CLIP_REMEDY = (
+    f"for CLIP ViT-B/16 get OpenAI's file from {OPENAI_VIT_B_16_URL} (sha256 {OPENAI_VIT_B_16_SHA256}), or from the "
+    f'Hugging Face hub {OPENAI_VIT_B_16_HUB}'
+)
 TOWER_KIND = 'dscreid-tower'
 TOWER_PREFIX = 'backbone.tower.'
 #: In exported files, prefix of the weights of the tower's encoder, such as prompts.
@@ -63,20 +68,13 @@ def load_pretrained_tower(
     does not fit the tower; ConfigError if the activation of the file is unknown, or contradicts ``activation`` or that
     of the tower.
     """
-    file = find_weights(
-        path,
-        sha256,
-        f"for CLIP ViT-B/16 get OpenAI's file from {OPENAI_VIT_B_16_URL} (sha256 {OPENAI_VIT_B_16_SHA256}), or from "
-        f'the Hugging Face hub {OPENAI_VIT_B_16_HUB}',
-    )
+    file = find_weights(path, sha256, CLIP_REMEDY)
     content = load_weights(file)
     whole_model = any(name.startswith('visual.') for name in content)
     weights = _visual_tower(path, content, 'visual.' if whole_model else '')
-    stored = _stored_settings(path, file, weights, activation)
+    stored = stored_settings(path, file, weights, activation)
     settings = json.loads(json.dumps(tower.settings))
-    if stored['activation'] != settings['activation']:
-        remedy = f"set activation={stored['activation']!r} in the tower's config"
-        raise ConfigError(f'{path}: was trained with {stored["activation"]}, not {settings["activation"]}; {remedy}')
+    check_activation(path, stored, settings['activation'])
     for name in _STRICT_SETTINGS:
         if name in stored and stored[name] != settings[name]:
             raise CheckpointError(
@@ -112,8 +110,17 @@ def load_pretrained_encoder(encoder: nn.Module, path: str, sha256: str | None = 
     encoder.load_state_dict(weights)
 
 
-def _stored_settings(path: str, file: Path, weights: dict[str, Tensor], activation: str | None) -> dict[str, Any]:
-    """Read the known settings of a file's tower, always with 'activation'; all of them for exported towers."""
+def check_activation(path: str, stored: dict[str, Any], wanted: str) -> None:
+    """Raise a ConfigError if a file was trained with another activation than that of the config."""
+    if (trained := stored['activation']) != wanted:
+        raise ConfigError(f'{path}: was trained with {trained}, not {wanted}; set activation={trained!r} in the config')
+
+
+def stored_settings(path: str, file: Path, weights: dict[str, Tensor], activation: str | None) -> dict[str, Any]:
+    """Read the known settings of a file's tower, always with 'activation'; all of them for exported towers.
+
+    ``weights`` are those of the tower, or at least its ``class_embedding``.
+    """
     settings: dict[str, Any] = {}
     metadata = read_metadata(file)
     if metadata.get('kind') == TOWER_KIND:

@@ -1,4 +1,4 @@
-"""Heads of SAADG on the features of frames."""
+"""Heads of SAADG and TF-CLIP on the features of frames."""
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +34,30 @@ class FrameHead(nn.Module):
         frames = torch.cat([batch.part(name) for name in self.reads], dim=1)
         normalized = self.neck(frames.flatten(0, 1))
         return F.linear(normalized, self.classifier.weight).unflatten(0, frames.shape[:2])
+
+
+@MODELS.register_module()
+class ClipFrameHead(nn.Module):
+    """One classifier of a clip, and of its single frames after a neck of their own (TF-CLIP).
+
+    Args:
+        in_features: Width D of the part and of the frame features.
+        num_classes: Number of identities.
+        part: The part of the clip, float (R, D), after its neck.
+        frames: The part of the frames, float (R, T, D).
+    """
+
+    def __init__(self, in_features: int, num_classes: int, part: str = 'neck_temporal', frames: str = 'frames') -> None:
+        super().__init__()
+        self.reads, self.out_features = (part, frames), num_classes
+        self.neck = BNNeck(in_features)
+        self.classifier = IdentityHead(in_features, num_classes)
+
+    def forward(self, batch: LabeledBatch) -> Tensor:
+        """Compute logits, float32 (R, 1 + T, num_classes), those of the clip first."""
+        clip, frames = (batch.part(name) for name in self.reads)
+        normalized = self.neck(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        return F.linear(torch.cat([clip[:, None], normalized], dim=1), self.classifier.weight)
 
 
 def graph_convolution(nodes: Tensor, weights: Tensor) -> Tensor:

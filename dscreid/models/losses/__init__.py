@@ -3,6 +3,7 @@
 from dscreid.models.losses.frame_losses import DistillationLoss, FrameDistanceLoss
 from dscreid.models.losses.functional import (
     cluster_contrastive_loss,
+    image_text_contrastive_loss,
     neighbor_contrastive_loss,
     neighbor_mask,
     soft_cluster_contrastive_loss,
@@ -57,6 +58,7 @@ __all__ = [
     'batch_hard_triplet',
     'center_triplet',
     'cluster_contrastive_loss',
+    'image_text_contrastive_loss',
     'mean_hard_contrastive_loss',
     'neighbor_contrastive_loss',
     'neighbor_mask',

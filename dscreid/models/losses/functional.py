@@ -150,6 +150,25 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
     return -per_anchor.sum() / (counts > 0).sum().clamp(min=1)
 
 
+def image_text_contrastive_loss(images: Tensor, texts: Tensor, labels: Tensor, temperature: float = 1.0) -> Tensor:
+    """Compute CLIP-ReID's symmetric contrastive loss of images and texts of identities (Li et al., AAAI 2023).
+
+    The loss is ``l(S) + l(S.T)`` with ``S = images @ texts.T / temperature`` and ``l(S) = mean_i mean_{j: y_j = y_i}
+    -log softmax_j(S_ij)``. Features are not normalized.
+
+    Args:
+        images: float (B, P).
+        texts: float (B, P); row i belongs to the same identity as row i of ``images``.
+        labels: int64 (B,), the identities.
+        temperature: Softmax temperature, positive.
+    """
+    with torch.autocast(images.device.type, enabled=False):
+        logits = full_precision(images) @ full_precision(texts).T / temperature
+        positives = labels[:, None] == labels[None, :]
+        log_probabilities = logits.log_softmax(dim=1) + logits.T.log_softmax(dim=1)
+        return -(log_probabilities * positives).sum(dim=1).div(positives.sum(dim=1)).mean()
+
+
 def _cluster_logits(features: Tensor, memory: Tensor, temperature: float) -> Tensor:
     features = full_precision(features)
     return F.normalize(features, dim=1) @ memory.detach().to(features.dtype).T / temperature

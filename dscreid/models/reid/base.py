@@ -18,7 +18,7 @@ RETRIEVALS = {'neck': 'neck_both', 'raw': 'vld'}
 #: Settings that do not change the network: the source of its weights and how it is run.
 _NO_ARCHITECTURE = {
     'pretrained', 'pretrained_sha256', 'pretrained_activation', 'pretrained_prompts', 'with_cp', 'compile_blocks',
-    'init_cfg',
+    'pretrained_projection', 'init_cfg',
 }  # fmt: skip
 
 
@@ -48,7 +48,8 @@ class BaseReID(BaseModel):
 
     Args:
         backbone: Encoder or its config. It maps (N, T, 3, H, W) to static and dynamic features, (N, D = ``embed_dim``)
-            each. If its ``needs_modalities`` is True, it also receives the modalities.
+            each. If its ``needs_modalities`` is True, it also receives the modalities; if its ``needs_cameras`` is too,
+            with the cameras.
         data_preprocessor: ``TrackletDataPreprocessor`` or its config (``type`` is optional).
         retrieval: Features that training and retrieval compare by inner product: ``'neck'``, each half after its neck
             and L2-normalized, or ``'raw'``, as in VLD.
@@ -103,7 +104,12 @@ class BaseReID(BaseModel):
         return getattr(self.backbone, 'needs_modalities', False)
 
     def modalities_of(self, data_samples: Sequence[ReIDDataSample]) -> list[str] | None:
-        """Return the modalities of data samples, or None if the encoder does not need them."""
+        """Return the modalities of data samples, or None if the encoder does not need them.
+
+        For encoders with ``needs_cameras`` they are ``modality:camera``, such as ``'rgb:3'``.
+        """
+        if getattr(self.backbone, 'needs_cameras', False):
+            return [f'{sample.modality}:{sample.camera}' for sample in data_samples]
         return [sample.modality for sample in data_samples] if self.needs_modalities else None
 
     def extract_feat(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:

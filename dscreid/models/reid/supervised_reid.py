@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
+from dscreid.models.heads.memory_head import IdentityMemoryHead
 from dscreid.models.losses.labeled_batch import LabeledBatch
 from dscreid.models.losses.supervised import BatchLoss
 from dscreid.models.reid.base import BaseReID, BNNeck
@@ -23,8 +24,10 @@ class SupervisedReID(BaseReID):
 
     An encoder may have a method ``training_parts(inputs, modalities)``, which returns ``static``, ``dynamic`` and other
     parts of a training batch by name, in one or more versions of each tracklet (see ``LabeledBatch``), and an attribute
-    ``part_widths`` with the widths of the other parts. After them come the necks, the heads in the order of the config,
-    and the losses. The other arguments are those of ``BaseReID``.
+    ``part_widths`` with the widths of the other parts. If its static half is a concatenation, an attribute ``segments``
+    has the names and widths of what it consists of; these are parts too, raw and, as ``neck_`` and their name, after
+    the neck. Then come the heads in the order of the config, and the losses. The other arguments are those of
+    ``BaseReID``.
 
     Args:
         num_classes: Number of identities.
@@ -46,6 +49,9 @@ class SupervisedReID(BaseReID):
             raise ConfigError(f'{type(self).__name__}: num_classes must be a positive integer, got {num_classes!r}')
         widths = dict.fromkeys((*_HALVES, 'neck_static', 'neck_dynamic'), self.embed_dim)
         widths |= getattr(self.backbone, 'part_widths', {})
+        self.segments: dict[str, int] = getattr(self.backbone, 'segments', {})
+        after_neck = {f'neck_{name}': width for name, width in self.segments.items()}
+        widths |= self.segments | after_neck
         self.head_names = [f'{name}_head' for name, settings in heads.items() if settings]
         for name, settings in heads.items():
             if settings:
@@ -60,7 +66,8 @@ class SupervisedReID(BaseReID):
             raise ConfigError(f'{type(self).__name__}: no part is named {unknown[0]!r}; known are {", ".join(widths)}')
         for half in _HALVES:
             # Distributed training would wait for the gradient of a parameter that no loss uses.
-            self.neck_of(half).weight.requires_grad_(f'neck_{half}' in read)
+            names = {f'neck_{half}', *(after_neck if half == 'static' else ())}
+            self.neck_of(half).weight.requires_grad_(not names.isdisjoint(read))
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, counted from 0, for the schedules of the losses."""
@@ -69,6 +76,27 @@ class SupervisedReID(BaseReID):
     def neck_of(self, half: str) -> BNNeck:
         """Return the neck of a half, ``'static'`` or ``'dynamic'``."""
         return self.static_neck if half == 'static' else self.dynamic_neck
+
+    @property
+    def memory_heads(self) -> dict[str, IdentityMemoryHead]:
+        """Heads with a memory of the identities, by name."""
+        heads = {name: self.get_submodule(name) for name in self.head_names}
+        return {name: head for name, head in heads.items() if isinstance(head, IdentityMemoryHead)}
+
+    def make_memories(self, static: Tensor, labels: Tensor, seed: int = 0) -> dict[str, Tensor]:
+        """Compute the memories of the heads from all training tracklets, on the CPU.
+
+        ``static`` are raw static features, float32 (N, D), ``labels`` int64 (N,) in [0, num_classes).
+        """
+        parts = {'static': static, **self._segments_of(static)}
+        return {
+            name: head.make_memory(parts[head.part], labels, seed).cpu() for name, head in self.memory_heads.items()
+        }
+
+    def fill_memories(self, memories: Mapping[str, Tensor]) -> None:
+        """Fill the memories of the heads, by name."""
+        for name, memory in memories.items():
+            self.memory_heads[name].fill(memory)
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the active losses of a labeled batch; every process returns those of the global batch.
@@ -108,6 +136,7 @@ class SupervisedReID(BaseReID):
             neck = self.neck_of(half)
             # an unused neck still gathers the statistics of its half
             parts[f'neck_{half}'] = neck(parts[half] if neck.weight.requires_grad else parts[half].detach())
+        parts |= self._segments_of(parts['static']) | self._segments_of(parts['neck_static'], 'neck_')
         # the same on all processes, another for each batch
         seed = data_samples[0].get('position', 0) + (self.epoch << 32)
         rows = torch.tensor(visible).to(device, non_blocking=True).repeat(versions)
@@ -115,6 +144,11 @@ class SupervisedReID(BaseReID):
         for name in self.head_names:
             parts[name] = self.get_submodule(name)(batch)
         return batch
+
+    def _segments_of(self, static: Tensor, prefix: str = '') -> dict[str, Tensor]:
+        """Split static features, float (R, D), into their segments."""
+        columns = static.split(list(self.segments.values()), dim=1) if self.segments else ()
+        return {f'{prefix}{name}': part for name, part in zip(self.segments, columns, strict=True)}
 
 
 def _build_head(settings: dict[str, Any], widths: Mapping[str, int], num_classes: int) -> nn.Module:

@@ -32,6 +32,7 @@ from dscreid.registry import HOOKS
     [
         ('SourceWeightsHook', 'VERY_HIGH'),
         ('ClusterHook', 'BELOW_NORMAL'),
+        ('IdentityMemoryHook', 'BELOW_NORMAL'),
         ('InitialCheckpointHook', 'VERY_LOW'),
         ('SpeedHook', 'LOWEST'),
     ],

@@ -8,8 +8,8 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
+from clip_files import make_clip, save_archive
 from safetensors.torch import save_file
-from torch import nn
 
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones import CLIPVisionTransformer, SpatioTemporalPrompting, skip_pretrained
@@ -18,17 +18,6 @@ from dscreid.utils.checkpoint import sha256
 
 SMALL = {'image_size': (32, 32), 'patch_size': 8, 'width': 128, 'layers': 2, 'heads': 2}
 IMAGES = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-
-
-def make_clip(quick_gelu=True):
-    torch.manual_seed(0)
-    model = open_clip.CLIP(
-        embed_dim=32,
-        vision_cfg={'image_size': 32, 'patch_size': 8, 'width': 128, 'layers': 2, 'head_width': 64},
-        text_cfg={'context_length': 8, 'vocab_size': 20, 'width': 32, 'heads': 2, 'layers': 1},
-        quick_gelu=quick_gelu,
-    )
-    return model.eval()
 
 
 @pytest.fixture(scope='module')
@@ -46,30 +35,6 @@ def features(clip, images):
     visual._parameters = {**visual._parameters, 'proj': None}
     with torch.no_grad():
         return visual(images)
-
-
-class Scripted(nn.Module):
-    """Holder that torch.jit.script can compile, with parameters of the names that it is given."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x
-
-
-def save_archive(state_dict, path, half=True):
-    """Write what OpenAI published: a scripted module whose parameters are in half precision."""
-    root = Scripted()
-    for name, value in state_dict.items():
-        module = root
-        *parts, last = name.split('.')
-        for part in parts:
-            if part not in module._modules:
-                module.add_module(part, Scripted())
-            module = module._modules[part]
-        value = value.detach().half() if half and value.is_floating_point() else value.detach()
-        module.register_parameter(last, nn.Parameter(value, requires_grad=False))
-    for name, number in (('input_resolution', 32), ('context_length', 8), ('vocab_size', 20)):
-        root.register_buffer(name, torch.tensor(number))
-    torch.jit.script(root).save(str(path))
 
 
 @pytest.fixture(scope='module')

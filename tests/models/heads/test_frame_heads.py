@@ -1,4 +1,4 @@
-"""SAADG's heads and losses on frames against plain formulas."""
+"""Heads of SAADG and TF-CLIP, and losses on frames, against plain formulas."""
 
 import math
 
@@ -38,6 +38,15 @@ def test_frames_of_both_parts_share_neck_and_classifier():
     both = torch.cat([own.parts['frames'], own.parts['disturbed_frames']], dim=1)
     expected = normalized(both.flatten(0, 1)) @ head.classifier.weight.T
     torch.testing.assert_close(logits.flatten(0, 1), expected)
+
+
+def test_a_clip_and_its_frames_share_the_classifier_alone():
+    head, own = build('ClipFrameHead'), batch(neck_temporal=rows(0, 5, 4), frames=rows(1, 5, 2, 4))
+    logits = head(own)
+    assert logits.shape == (5, 3, 3)
+    torch.testing.assert_close(logits[:, 0], own.parts['neck_temporal'] @ head.classifier.weight.T)
+    expected = normalized(own.parts['frames'].flatten(0, 1)) @ head.classifier.weight.T
+    torch.testing.assert_close(logits[:, 1:].flatten(0, 1), expected)
 
 
 def test_graph_convolution_equals_plain_loops():

@@ -35,6 +35,15 @@ def test_cross_entropy_over_rows_and_groups(smoothing):
     torch.testing.assert_close(build('IdentityLoss', part='other_head', label_smoothing=smoothing)(own), expected[0])
 
 
+def test_cross_entropy_of_some_groups():
+    logits, labels = torch.randn(7, 4, 3, generator=torch.Generator().manual_seed(1)), torch.tensor(LABELS)
+    terms = torch.stack([F.cross_entropy(logits[:, group], labels) for group in range(4)])
+    for groups, expected in (((0, 1), terms[0]), ((1, None), terms[1:].mean()), ([1, 3], terms[1:3].mean())):
+        torch.testing.assert_close(build('IdentityLoss', groups=groups)(batch(static_head=logits)), expected)
+    with pytest.raises(ConfigError, match=r'groups must be the first and the end of a range, got \(1,\)'):
+        build('IdentityLoss', groups=(1,))
+
+
 def test_triplets_of_the_config_are_the_functions():
     own = batch()
     features, labels = own.parts['static'], own.labels

@@ -93,6 +93,54 @@ def test_heads_may_read_heads_and_other_parts(tracklets):
     assert set(model(*tracklets(range(6), LABELS), mode='loss')) == {'loss_other'}
 
 
+@MODELS.register_module()
+class JoinedEncoder(VersionedEncoder):
+    """Its static half consists of two named parts."""
+
+    segments = {'first': 1, 'second': 2}  # noqa: RUF012
+
+
+def test_the_static_half_may_consist_of_named_parts(tracklets):
+    heads = dict(
+        first=dict(type='IdentityHead', part='neck_first'), second=dict(type='IdentityHead', part='neck_second')
+    )
+    losses = dict(
+        id_first=dict(type='IdentityLoss', part='first_head'),
+        id_second=dict(type='IdentityLoss', part='second_head'),
+        triplet=dict(type='BatchHardTripletLoss', part='second'),
+    )
+    model, (inputs, samples) = build('JoinedEncoder', heads, losses), tracklets(range(6), LABELS)
+    assert (model.first_head.in_features, model.second_head.in_features) == (1, 2)
+    assert model.static_neck.weight.requires_grad
+    found = model(inputs, samples, mode='loss')
+    colors = inputs.mean(dim=(1, 3, 4))
+    both, labels = torch.cat([colors, -colors]), torch.tensor(LABELS * 2)
+    neck = F.batch_norm(both, None, None, training=True)
+    first = F.cross_entropy(neck[:, :1] @ model.first_head.weight.T, labels)
+    torch.testing.assert_close(found['loss_id_first'], first)
+    second = F.cross_entropy(neck[:, 1:] @ model.second_head.weight.T, labels)
+    torch.testing.assert_close(found['loss_id_second'], second)
+    torch.testing.assert_close(found['loss_triplet'], batch_hard_triplet(both[:, 1:], labels, 0.3))
+
+
+def test_memories_are_made_from_the_part_that_is_compared(tracklets):
+    heads = dict(memory=dict(type='IdentityMemoryHead', part='second'))
+    model = build('JoinedEncoder', heads, dict(memory=dict(type='IdentityLoss', part='memory_head')))
+    assert list(model.memory_heads) == ['memory_head']
+    static = torch.arange(12.0).reshape(4, 3)
+    memories = model.make_memories(static, torch.tensor([0, 2, 0, 2]))
+    expected = torch.stack([static[[0, 2], 1:].mean(0), torch.zeros(2), static[[1, 3], 1:].mean(0)])
+    torch.testing.assert_close(memories['memory_head'], expected)
+    inputs, samples = tracklets(range(6), LABELS)
+    with pytest.raises(ConfigError, match='IdentityMemoryHead: its memory is empty; add default_hooks=dict'):
+        model(inputs, samples, mode='loss')
+    model.fill_memories(memories)
+    colors = inputs.mean(dim=(1, 3, 4))[:, 1:]
+    logits = torch.cat([colors, -colors]) @ expected.T
+    loss = model(inputs, samples, mode='loss')['loss_memory']
+    torch.testing.assert_close(loss, F.cross_entropy(logits, torch.tensor(LABELS * 2)))
+
+
 def test_its_encoder_serves_adaptation(tmp_path):
     graph = dict(type='GrowingIdentityLoss')
     model = build('TinyEncoder', losses=dict(LOSSES, graph=graph))
