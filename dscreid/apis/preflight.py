@@ -119,6 +119,7 @@ def _try_step(runner: Runner, model: BaseReID, hook: ClusterHook | None) -> None
         if isinstance(model, AdaptiveReID) and hook is not None:
             total = _losses_of_adaptation(runner, model, hook, batch)
         elif isinstance(model, SupervisedReID):
+            model.set_tracklet_parts({name: torch.ones(len(dataset)) for name in model.tracklet_parts})
             total = _losses_of_all_epochs(model, batch)
         else:
             total = _sum(model(**batch, mode='loss'))

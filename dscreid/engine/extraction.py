@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dscreid.datasets import TrackletDataset
+from dscreid.datasets.samplers import SequentialSampler
+from dscreid.datasets.tracklet_dataset import Pipeline
 from dscreid.distributed import gather_objects
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.models.reid import BaseReID
@@ -77,6 +79,22 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
     features = model.eval().finish(raw)
     model.train(was_training)
     return features
+
+
+def extraction_dataloader(
+    train_loader: DataLoader, pipeline: Pipeline, batch_size: int = BATCH_SIZE, num_workers: int | None = None
+) -> DataLoader:
+    """Build a loader of all tracklets of a training loader, in order, that loads them by another pipeline.
+
+    It has ``num_workers`` worker processes, or, if None, as many as the training loader.
+    """
+    workers = train_loader.num_workers if num_workers is None else num_workers
+    trained: Any = train_loader.dataset
+    dataset = trained.with_pipeline(pipeline)
+    names = ['collate_fn', 'pin_memory', 'worker_init_fn']
+    names += ['prefetch_factor', 'persistent_workers'] if workers else []
+    shared: dict[str, Any] = {name: getattr(train_loader, name) for name in names}
+    return DataLoader(dataset, batch_size, sampler=SequentialSampler(dataset), num_workers=workers, **shared)
 
 
 def check_both_modalities(dataset: TrackletDataset) -> None:

@@ -11,10 +11,15 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from dscreid.datasets.samplers import SequentialSampler
 from dscreid.distributed import from_main_process
 from dscreid.engine import label_state
-from dscreid.engine.extraction import BATCH_SIZE, check_both_modalities, extract_features, recalibrated_features
+from dscreid.engine.extraction import (
+    BATCH_SIZE,
+    check_both_modalities,
+    extract_features,
+    extraction_dataloader,
+    recalibrated_features,
+)
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, LabelingError, TrainingError
@@ -139,7 +144,7 @@ class ClusterHook(Hook):
         if not hasattr(model, 'reset_memories'):
             raise ConfigError(f'ClusterHook: {type(model).__name__} has no memories; use AdaptiveReID as the model')
         with config_errors('ClusterHook'):
-            self.dataloader = self._extraction_loader(train_loader)
+            self.dataloader = extraction_dataloader(train_loader, self.pipeline, self.batch_size, self.num_workers)
         dataset: Any = self.dataloader.dataset
         check_both_modalities(dataset)
         self._rows = {modality: dataset.indices(modality) for modality in Modality}
@@ -153,15 +158,6 @@ class ClusterHook(Hook):
                 self._pids = dataset.read_ground_truth()
             except DatasetError as error:
                 runner.logger.info(f'pseudo labels are not compared with a ground truth: {error}')
-
-    def _extraction_loader(self, train_loader: DataLoader) -> DataLoader:
-        workers = train_loader.num_workers if self.num_workers is None else self.num_workers
-        trained: Any = train_loader.dataset
-        dataset = trained.with_pipeline(self.pipeline)
-        names = ['collate_fn', 'pin_memory', 'worker_init_fn']
-        names += ['prefetch_factor', 'persistent_workers'] if workers else []
-        shared: dict[str, Any] = {name: getattr(train_loader, name) for name in names}
-        return DataLoader(dataset, self.batch_size, sampler=SequentialSampler(dataset), num_workers=workers, **shared)
 
     def before_train_epoch(self, runner) -> None:
         """Extract features, label them and rebuild the memories."""

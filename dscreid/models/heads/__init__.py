@@ -1,6 +1,7 @@
 """Heads of supervised training: modules that turn parts of a batch into another part, such as logits."""
 
 from dscreid.models.heads.alignment_head import AlignmentHead, ReconstructionHead
+from dscreid.models.heads.anaglyph_head import SharedIdentityHead, TranslationHead
 from dscreid.models.heads.frame_heads import FrameHead, InteractionHead
 from dscreid.models.heads.graph_head import GraphHead
 from dscreid.models.heads.identity_head import IdentityHead, StripeHead
@@ -16,5 +17,7 @@ __all__ = [
     'ModalityHead',
     'ProjectionHead',
     'ReconstructionHead',
+    'SharedIdentityHead',
     'StripeHead',
+    'TranslationHead',
 ]

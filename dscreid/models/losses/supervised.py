@@ -57,6 +57,7 @@ class IdentityLoss(BatchLoss):
 
     part: str = 'static_head'  #: output of the head
     label_smoothing: float = 0.0  #: in [0, 1)
+    group: int | None = None  #: the group of logits that is read, or None for the mean over all
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,6 +67,7 @@ class IdentityLoss(BatchLoss):
     def forward(self, batch: LabeledBatch) -> Tensor:
         """Compute the mean over all rows (and groups)."""
         logits = batch.part(self.part).float()
+        logits = logits if self.group is None else logits[:, self.group]
         groups = logits.shape[1] if logits.ndim == 3 else 1
         labels = batch.labels.repeat_interleave(groups)
         return F.cross_entropy(logits.flatten(0, -2), labels, label_smoothing=self.label_smoothing)
