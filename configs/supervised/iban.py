@@ -17,11 +17,11 @@ model = dict(
         translated4=dict(type='TranslationHead', part='anaglyph_layer4', kernel_size=1),
     ),
     losses=dict(
-        id=dict(group=0),
+        id=dict(groups=(0, 1)),
         # As published, all rows are pulled, not only those of the anchor's identity: positives_only=True changes that.
         easy=dict(type='EasyPositiveLoss', part='static'),
         triplet_anaglyph=dict(type='BatchHardTripletLoss', part='dynamic', margin=0.3),
-        id_anaglyph=dict(type='IdentityLoss', part='static_head', group=1, begin=_late),
+        id_anaglyph=dict(type='IdentityLoss', part='static_head', groups=(1, 2), begin=_late),
         easy_anaglyph=dict(type='EasyPositiveLoss', part='dynamic', begin=_late),
         translation3=dict(type='TranslationLoss', part='translated3_head', target='anaglyph_layer3', begin=_late),
         translation4=dict(type='TranslationLoss', part='translated4_head', target='anaglyph_layer4', begin=_late),

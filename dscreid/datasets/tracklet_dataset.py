@@ -139,6 +139,7 @@ class TrackletDataset(Dataset, ABC):
         self._bad_frames: dict[str, str] | None = None
         self.storage = open_frames(self.root)
         self.pipeline = self._build_pipeline(pipeline)
+        self.labels: np.ndarray | None = None
         warnings = self._load()
         if self.labels is not None:
             self.labels = with_label_noise(self.labels, self._is_rgb, label_noise, label_noise_seed)

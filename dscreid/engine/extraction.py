@@ -1,7 +1,7 @@
 """Extract the features of all tracklets, recalibrate the necks with them, and describe ClusterHook's loader."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,6 @@ from torch.utils.data import DataLoader
 
 from dscreid.datasets import TrackletDataset
 from dscreid.datasets.samplers import SequentialSampler
-from dscreid.datasets.tracklet_dataset import Pipeline
 from dscreid.distributed import gather_objects
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.models.reid import BaseReID
@@ -81,12 +80,12 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
     return features
 
 
-def extraction_dataloader(
-    train_loader: DataLoader, pipeline: Pipeline, batch_size: int = BATCH_SIZE, num_workers: int | None = None
+def training_set_loader(
+    train_loader: DataLoader, pipeline: Sequence[Mapping], batch_size: int, num_workers: int | None = None
 ) -> DataLoader:
-    """Build a loader of all tracklets of a training loader, in order, that loads them by another pipeline.
+    """Make a loader that reads the tracklets of a training loader in order, with another pipeline.
 
-    It has ``num_workers`` worker processes, or, if None, as many as the training loader.
+    With ``num_workers=None`` it has as many worker processes as the training loader.
     """
     workers = train_loader.num_workers if num_workers is None else num_workers
     trained: Any = train_loader.dataset

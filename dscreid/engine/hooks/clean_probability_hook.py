@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dscreid.distributed import from_main_process
-from dscreid.engine.extraction import BATCH_SIZE, extract_features, extraction_dataloader
+from dscreid.engine.extraction import BATCH_SIZE, extract_features, training_set_loader
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError
 from dscreid.models.heads import IdentityHead
@@ -64,7 +64,7 @@ class CleanProbabilityHook(Hook):
             )
         with config_errors('CleanProbabilityHook'):
             train_loader = runner.train_loop.dataloader  # type: ignore[attr-defined]  # of its training loop
-            self.dataloader = extraction_dataloader(train_loader, self.pipeline, self.batch_size, self.num_workers)
+            self.dataloader = training_set_loader(train_loader, self.pipeline, self.batch_size, self.num_workers)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Estimate the probabilities with the current weights."""

@@ -17,8 +17,8 @@ from dscreid.engine.extraction import (
     BATCH_SIZE,
     check_both_modalities,
     extract_features,
-    extraction_dataloader,
     recalibrated_features,
+    training_set_loader,
 )
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
@@ -144,7 +144,7 @@ class ClusterHook(Hook):
         if not hasattr(model, 'reset_memories'):
             raise ConfigError(f'ClusterHook: {type(model).__name__} has no memories; use AdaptiveReID as the model')
         with config_errors('ClusterHook'):
-            self.dataloader = extraction_dataloader(train_loader, self.pipeline, self.batch_size, self.num_workers)
+            self.dataloader = training_set_loader(train_loader, self.pipeline, self.batch_size, self.num_workers)
         dataset: Any = self.dataloader.dataset
         check_both_modalities(dataset)
         self._rows = {modality: dataset.indices(modality) for modality in Modality}

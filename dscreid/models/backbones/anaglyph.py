@@ -134,6 +134,6 @@ class AnaglyphResNet(TwoStreamResNet):
             seen = [
                 memory(part)[0][:, -1] for memory, part in zip(self.memories, (frames, frames.flip(1)), strict=True)
             ]
-            similarity = sum(F.cosine_similarity(frames, state[:, None], dim=2) for state in seen) / 2
+            similarity = torch.stack([F.cosine_similarity(frames, state[:, None], dim=2) for state in seen]).mean(0)
             factors = torch.stack([gate(seen[0], frames[:, t]) for t, gate in enumerate(self.gates)], dim=1)
             return ((1 + similarity[:, :, None]) * (1 + factors) * frames).mean(1)

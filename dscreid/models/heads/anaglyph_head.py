@@ -26,7 +26,7 @@ class SharedIdentityHead(IdentityHead):
         super().__init__(in_features, num_classes, part)
         self.reads = (part, other_part)
 
-    def forward(self, batch: LabeledBatch) -> Tensor:
+    def forward(self, batch: LabeledBatch) -> Tensor:  # type: ignore[override]  # a part instead of a tensor
         """Compute logits, float (R, 2, num_classes), those of the first part first."""
         return nn.functional.linear(torch.stack([batch.part(name) for name in self.reads], dim=1), self.weight)
 

@@ -3,6 +3,7 @@
 Each reads parts of a ``LabeledBatch`` and returns a scalar, which the model multiplies by ``weight``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,17 +58,21 @@ class IdentityLoss(BatchLoss):
 
     part: str = 'static_head'  #: output of the head
     label_smoothing: float = 0.0  #: in [0, 1)
-    group: int | None = None  #: the group of logits that is read, or None for the mean over all
+    #: First and end of the groups that count, such as (1, None); None for all.
+    groups: Sequence[int | None] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f'IdentityLoss: label_smoothing must lie in [0, 1), got {self.label_smoothing}')
+        if self.groups is not None and len(self.groups) != 2:
+            raise ConfigError(f'IdentityLoss: groups must be the first and the end of a range, got {self.groups}')
 
     def forward(self, batch: LabeledBatch) -> Tensor:
         """Compute the mean over all rows (and groups)."""
         logits = batch.part(self.part).float()
-        logits = logits if self.group is None else logits[:, self.group]
+        if self.groups is not None:
+            logits = logits[:, slice(*self.groups)]
         groups = logits.shape[1] if logits.ndim == 3 else 1
         labels = batch.labels.repeat_interleave(groups)
         return F.cross_entropy(logits.flatten(0, -2), labels, label_smoothing=self.label_smoothing)
