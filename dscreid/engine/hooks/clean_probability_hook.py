@@ -63,7 +63,7 @@ class CleanProbabilityHook(Hook):
                 'CleanProbabilityHook: needs SupervisedReID with an IdentityHead named static and one named dynamic'
             )
         with config_errors('CleanProbabilityHook'):
-            train_loader = runner.train_loop.dataloader  # type: ignore[attr-defined]  # of its training loop
+            train_loader = runner.train_loop.dataloader
             self.dataloader = training_set_loader(train_loader, self.pipeline, self.batch_size, self.num_workers)
 
     def before_train_epoch(self, runner: Runner) -> None:
