@@ -121,6 +121,7 @@ def _try_step(runner: Runner, model: BaseReID, hook: ClusterHook | None) -> None
         elif isinstance(model, SupervisedReID):
             if model.memory_heads:
                 _fill_memories(model, batch)
+            model.set_tracklet_parts({name: torch.ones(len(dataset)) for name in model.tracklet_parts})
             total = _losses_of_all_epochs(model, batch)
         else:
             total = _sum(model(**batch, mode='loss'))

@@ -16,6 +16,7 @@ from typing_extensions import Self
 
 from dscreid.datasets.bad_frames import OnBadFrame, find_bad_frames, with_substitutes
 from dscreid.datasets.index_files import shortened
+from dscreid.datasets.label_noise import with_label_noise
 from dscreid.datasets.records import (
     ModalityStatistics,
     describe_repeats,
@@ -119,6 +120,8 @@ class TrackletDataset(Dataset, ABC):
         min_seq_len: int | None = None,
         expected_statistics: str | None = 'published',
         on_bad_frame: str = 'error',
+        label_noise: float = 0.0,
+        label_noise_seed: int = 0,
     ) -> None:
         try:
             self.root = Path(root).expanduser()
@@ -136,7 +139,12 @@ class TrackletDataset(Dataset, ABC):
         self._bad_frames: dict[str, str] | None = None
         self.storage = open_frames(self.root)
         self.pipeline = self._build_pipeline(pipeline)
+        self.labels: np.ndarray | None = None
         warnings = self._load()
+        if self.labels is not None:
+            self.labels = with_label_noise(self.labels, self._is_rgb, label_noise, label_noise_seed)
+        elif label_noise:
+            raise ConfigError(f'{type(self).__name__}: label_noise needs a labeled train split')
         self._log_report(warnings, expected_statistics)
 
     def __len__(self) -> int:

@@ -1,6 +1,7 @@
 """Training and evaluation hooks. Hooks decide when something happens; functions in other modules do the work."""
 
 from dscreid.engine.hooks.bad_frames_hook import BadFramesHook
+from dscreid.engine.hooks.clean_probability_hook import CleanProbabilityHook
 from dscreid.engine.hooks.cluster_hook import ClusterHook, find_cluster_hook
 from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook, InitialCheckpointHook
 from dscreid.engine.hooks.identity_memory_hook import IdentityMemoryHook
@@ -21,6 +22,7 @@ from dscreid.engine.hooks.training_guard_hook import ProcessAgreementHook, Train
 
 __all__ = [
     'BadFramesHook',
+    'CleanProbabilityHook',
     'ClusterHook',
     'DeferredRuntimeInfoHook',
     'DurableCheckpointHook',

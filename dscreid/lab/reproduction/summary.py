@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dscreid.lab.reproduction.experiments import Experiment, Row
+from dscreid.lab.reproduction.experiments import NOT_REPRODUCIBLE, Experiment, Row
 from dscreid.lab.reproduction.gains import (
     REFERENCES,
     Gain,
@@ -165,13 +165,23 @@ def cards_by_seed(place: Place, row: Row, direction: str, seeds: Sequence[int] |
     return {seed: card for seed, card in cards.items() if card is not None}
 
 
+def _not_reproducible(rows: Sequence[PaperResult]) -> list[str]:
+    """Quote the rows of the paper that cannot be run here."""
+    quoted = [
+        f'{row.method} (RGB→IR {row.rgb2ir[0]} Rank-1, {row.rgb2ir[1]} mAP; IR→RGB {row.ir2rgb[0]}, {row.ir2rgb[1]})'
+        for row in rows
+        if row.method in NOT_REPRODUCIBLE
+    ]
+    return [f'Also in the paper, but not reproducible (no code, no details): {", ".join(quoted)}.'] if quoted else []
+
+
 def _paper_rows(experiment: Experiment, direction: str) -> tuple[dict[str, PaperResult], list[str]]:
     """Return the paper's results by the name of their row, or a note that the paper has none for this direction."""
     if experiment.table is None:
         return {}, []
     table = paper_table(experiment.table)
     if table.target == TARGETS[direction]:
-        return {row.method: row for row in table.rows}, []
+        return {row.method: row for row in table.rows}, _not_reproducible(table.rows)
     return {}, [f'The paper has this table only for {", ".join(experiment.directions)}.']
 
 

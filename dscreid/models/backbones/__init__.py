@@ -1,5 +1,6 @@
 """Image towers and tracklet encoders built on them."""
 
+from dscreid.models.backbones.anaglyph import AnaglyphResNet
 from dscreid.models.backbones.clip_text_transformer import CLIPTextTransformer
 from dscreid.models.backbones.clip_vision_transformer import CLIPVisionTransformer, ConvStem
 from dscreid.models.backbones.diverse_embedding import DiverseEmbeddingResNet
@@ -14,9 +15,11 @@ from dscreid.models.backbones.style_disturbance import StyleDisturbanceResNet
 from dscreid.models.backbones.temporal_gates import TemporalGateResNet
 from dscreid.models.backbones.temporal_memory_clip import TemporalMemoryCLIP
 from dscreid.models.backbones.timm_backbone import TimmBackbone
+from dscreid.models.backbones.twin_encoder import TwinEncoder
 from dscreid.models.backbones.two_stream_resnet import TwoStreamResNet, TwoStreamResNet50, generalized_mean
 
 __all__ = [
+    'AnaglyphResNet',
     'CLIPTextTransformer',
     'CLIPVisionTransformer',
     'ConvStem',
@@ -32,6 +35,7 @@ __all__ = [
     'TemporalGateResNet',
     'TemporalMemoryCLIP',
     'TimmBackbone',
+    'TwinEncoder',
     'TwoStreamResNet',
     'TwoStreamResNet50',
     'generalized_mean',

@@ -1,6 +1,7 @@
 """Heads of supervised training: modules that turn parts of a batch into another part, such as logits."""
 
 from dscreid.models.heads.alignment_head import AlignmentHead, ReconstructionHead
+from dscreid.models.heads.anaglyph_head import SharedIdentityHead, TranslationHead
 from dscreid.models.heads.frame_heads import ClipFrameHead, FrameHead, InteractionHead
 from dscreid.models.heads.graph_head import GraphHead
 from dscreid.models.heads.identity_head import IdentityHead, StripeHead
@@ -20,6 +21,8 @@ __all__ = [
     'ProjectionHead',
     'PromptedMemoryHead',
     'ReconstructionHead',
+    'SharedIdentityHead',
     'StripeHead',
     'TextMemoryHead',
+    'TranslationHead',
 ]

@@ -21,7 +21,7 @@ class IdentityHead(nn.Linear):
     def __init__(self, in_features: int, num_classes: int, part: str = 'neck_static') -> None:
         super().__init__(in_features, num_classes, bias=False)
         nn.init.normal_(self.weight, std=0.001)
-        self.reads = (part,)
+        self.reads: tuple[str, ...] = (part,)
 
     def forward(self, batch: LabeledBatch) -> Tensor:  # type: ignore[override]  # a part instead of a tensor
         """Compute logits, float (R, num_classes)."""

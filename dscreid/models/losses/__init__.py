@@ -1,5 +1,6 @@
 """Losses as pure functions, and thin modules around them for use in configs."""
 
+from dscreid.models.losses.anaglyph_losses import EasyPositiveLoss, TranslationLoss
 from dscreid.models.losses.frame_losses import DistillationLoss, FrameDistanceLoss
 from dscreid.models.losses.functional import (
     cluster_contrastive_loss,
@@ -20,6 +21,7 @@ from dscreid.models.losses.method_losses import (
 )
 from dscreid.models.losses.modules import ClusterContrastiveLoss, CrossClusterLoss, NeighborContrastiveLoss
 from dscreid.models.losses.relaxed import RelaxedContrastiveLoss, relaxed_contrastive_loss
+from dscreid.models.losses.robust import CleanIdentityLoss, RobustTripletLoss, clean_probabilities, robust_triplet
 from dscreid.models.losses.supervised import (
     BatchHardTripletLoss,
     BatchLoss,
@@ -39,10 +41,12 @@ __all__ = [
     'BatchHardTripletLoss',
     'BatchLoss',
     'CenterTripletLoss',
+    'CleanIdentityLoss',
     'ClusterContrastiveLoss',
     'CrossClusterLoss',
     'DenseTripletLoss',
     'DistillationLoss',
+    'EasyPositiveLoss',
     'FrameDistanceLoss',
     'GrowingIdentityLoss',
     'IdentityLoss',
@@ -52,17 +56,21 @@ __all__ = [
     'ModalityDistanceLoss',
     'NeighborContrastiveLoss',
     'RelaxedContrastiveLoss',
+    'RobustTripletLoss',
     'SupervisedContrastiveLoss',
+    'TranslationLoss',
     'VersionOrthogonalityLoss',
     'WeightedTripletLoss',
     'batch_hard_triplet',
     'center_triplet',
+    'clean_probabilities',
     'cluster_contrastive_loss',
     'image_text_contrastive_loss',
     'mean_hard_contrastive_loss',
     'neighbor_contrastive_loss',
     'neighbor_mask',
     'relaxed_contrastive_loss',
+    'robust_triplet',
     'soft_cluster_contrastive_loss',
     'squared_weighted_triplet',
     'supervised_contrastive_loss',

@@ -62,7 +62,7 @@ def center_triplet(first: Tensor, second: Tensor, labels: Tensor, margin: float 
         if len(found) < 2:
             return (first + second).sum() * 0
         anchors, others = (_group_means(full_precision(part), rows, len(found)) for part in (first, second))
-        distances = _euclidean(anchors, others)
+        distances = euclidean(anchors, others)
         negative = distances.masked_fill(torch.eye(len(found), dtype=torch.bool, device=rows.device), torch.inf)
         return (margin + distances.diagonal() - negative.amin(dim=1)).clamp(min=0).mean()
 
@@ -87,10 +87,11 @@ def _distances(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor
     with torch.autocast(features.device.type, enabled=False):
         features = full_precision(features)
         same = labels[:, None] == labels[None, :]
-        return _euclidean(features, features), same, ~same.all(dim=1)
+        return euclidean(features, features), same, ~same.all(dim=1)
 
 
-def _euclidean(first: Tensor, second: Tensor) -> Tensor:
+def euclidean(first: Tensor, second: Tensor) -> Tensor:
+    """Compute the Euclidean distances between rows, float (A, D) and (B, D): (A, B)."""
     squared = first.square().sum(dim=1)[:, None] + second.square().sum(dim=1)[None, :] - 2 * first @ second.T
     return squared.clamp(min=1e-12).sqrt()  # with a finite gradient at 0
 

@@ -34,6 +34,8 @@ class SupervisedReID(BaseReID):
         heads: Configs by name. The head ``static`` is ``model.static_head``, and its output the part ``static_head``.
             It is built with ``num_classes`` and the width of its part as ``in_features``.
         losses: Configs by name; the loss ``id`` is logged as ``loss_id``. None removes an inherited loss.
+        tracklet_parts: Names of parts with one value for each tracklet of the training split, which a hook sets by
+            ``set_tracklet_parts`` before the first epoch whose losses read them.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class SupervisedReID(BaseReID):
         num_classes: int,
         losses: Mapping[str, dict[str, Any] | None],
         heads: Mapping[str, dict[str, Any] | None] = {},
+        tracklet_parts: Sequence[str] = (),
         **others: Any,
     ) -> None:
         super().__init__(backbone, **others)
@@ -52,6 +55,9 @@ class SupervisedReID(BaseReID):
         self.segments: dict[str, int] = getattr(self.backbone, 'segments', {})
         after_neck = {f'neck_{name}': width for name, width in self.segments.items()}
         widths |= self.segments | after_neck
+        widths |= dict.fromkeys(tracklet_parts, 1)
+        #: float (number of training tracklets,) by name; None before a hook has set them
+        self.tracklet_parts: dict[str, Tensor | None] = dict.fromkeys(tracklet_parts)
         self.head_names = [f'{name}_head' for name, settings in heads.items() if settings]
         for name, settings in heads.items():
             if settings:
@@ -72,6 +78,10 @@ class SupervisedReID(BaseReID):
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, counted from 0, for the schedules of the losses."""
         self.epoch = epoch
+
+    def set_tracklet_parts(self, parts: Mapping[str, Tensor]) -> None:
+        """Set all ``tracklet_parts``, float (number of training tracklets,) each."""
+        self.tracklet_parts = {name: parts[name] for name in self.tracklet_parts}
 
     def neck_of(self, half: str) -> BNNeck:
         """Return the neck of a half, ``'static'`` or ``'dynamic'``."""
@@ -108,6 +118,8 @@ class SupervisedReID(BaseReID):
         for name, loss in self.losses.items():
             assert isinstance(loss, BatchLoss)
             if loss.weight and loss.is_active(self.epoch):
+                if unset := [part for part in loss.reads if self.tracklet_parts.get(part, batch) is None]:
+                    raise ConfigError(f'loss {name} reads {unset[0]!r}, but no hook (default_hooks) has set this part')
                 losses[f'loss_{name}'] = loss.weight * loss(batch)
                 read |= set(loss.reads)
         for name in self.head_names:
@@ -137,6 +149,8 @@ class SupervisedReID(BaseReID):
             # an unused neck still gathers the statistics of its half
             parts[f'neck_{half}'] = neck(parts[half] if neck.weight.requires_grad else parts[half].detach())
         parts |= self._segments_of(parts['static']) | self._segments_of(parts['neck_static'], 'neck_')
+        indices = torch.tensor([sample.index for sample in data_samples]).to(device, non_blocking=True).repeat(versions)
+        parts |= {name: row.to(device)[indices] for name, row in self.tracklet_parts.items() if row is not None}
         # the same on all processes, another for each batch
         seed = data_samples[0].get('position', 0) + (self.epoch << 32)
         rows = torch.tensor(visible).to(device, non_blocking=True).repeat(versions)

@@ -4,8 +4,10 @@ import pytest
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import EXPERIMENTS, PRESETS, choose_rows, find_experiment, find_preset
+from dscreid.lab.reproduction.experiments import NOT_REPRODUCIBLE
 from dscreid.lab.reproduction.planning import make_plan
 from dscreid.lab.reproduction.presets import Place
+from dscreid.lab.reproduction.summary import summarize
 from dscreid.lab.synthetic import DIRECTIONS, adaptation_worlds, make_spec
 from dscreid.utils.shipped import is_config
 from dscreid.visualization import paper_table
@@ -31,6 +33,16 @@ def test_rows_name_rows_of_the_paper(number):
     # those that have a config, in the paper's order
     names = [row.name for row in rows if row.supervised]
     assert names == [row.method for row in table.rows if row.method in names and not row.unsupervised]
+
+
+def test_figures_without_a_row_are_quoted_in_a_note(places):
+    quoted = 'Also in the paper, but not reproducible (no code, no details): SADSTRM (RGB→IR 65.3 Rank-1, 49.5 mAP; '
+    quoted += 'IR→RGB 67.7, 51.8), CST (RGB→IR 69.4 Rank-1, 51.2 mAP; IR→RGB 72.6, 53.0).'
+    table1, table2 = find_experiment('table1'), find_experiment('table2')
+    assert not {row.name for row in (*table1.rows, *table2.rows)} & set(NOT_REPRODUCIBLE)
+    for experiment, direction, expected in ((table2, 'bupt2hitsz', True), (table1, 'hitsz2bupt', False)):
+        (summary,) = summarize(places['real'], experiment, experiment.rows, [direction], [])
+        assert (quoted in summary.notes) is expected
 
 
 @pytest.mark.parametrize('data', PRESETS)

@@ -14,6 +14,7 @@ from dscreid.models.backbones import (
     PartAttentionResNet,
     StyleDisturbanceResNet,
     TemporalGateResNet,
+    TwinEncoder,
     TwoStreamResNet,
     generalized_mean,
 )
@@ -239,3 +240,27 @@ class TestStyleDisturbance:
     def test_a_lone_tracklet_is_disturbed_by_itself(self):
         parts = build(StyleDisturbanceResNet).eval().training_parts(FRAMES[:1], ['rgb'])
         torch.testing.assert_close(parts['disturbed_frames'], parts['frames'], rtol=1e-3, atol=1e-3)
+
+
+class TestTwinEncoder:
+    def test_halves_are_two_networks_and_training_mirrors_the_second(self):
+        torch.manual_seed(0)
+        model = TwinEncoder(dict(type='TwoStreamResNet', depth=18)).eval()
+        assert model.embed_dim == 512
+        (first, _), (second, _) = model.first(FRAMES, MODALITIES), model.second(FRAMES, MODALITIES)
+        assert not torch.allclose(first, second, atol=1e-2)
+        for found, expected in zip(model(FRAMES, MODALITIES), (first, second), strict=True):
+            torch.testing.assert_close(found, expected)
+        parts = model.training_parts(FRAMES, MODALITIES)
+        torch.testing.assert_close(parts['static'], first)
+        torch.testing.assert_close(parts['dynamic'], model.second(FRAMES.flip(-1), MODALITIES)[0])
+
+    def test_both_load_the_files_weights(self, tmp_path):
+        torch.manual_seed(3)
+        weights = resnet18(weights=None).state_dict()
+        torch.save(weights, tmp_path / 'resnet18.pth')
+        encoder = dict(type='TwoStreamResNet', depth=18, pretrained=str(tmp_path / 'resnet18.pth'))
+        model = TwinEncoder(encoder)
+        model.init_weights()
+        for network in (model.first, model.second):
+            assert torch.equal(network.layers.layer1[0].conv1.weight, weights['layer1.0.conv1.weight'])

@@ -136,3 +136,20 @@ class TestModality:
         logs = logits.log_softmax(2)
         terms = [-logs[row, 0, 0 if VISIBLE[row] else 1] - logs[row, 1, 2] for row in range(5)]
         torch.testing.assert_close(loss, torch.stack(terms).mean())
+
+
+def test_two_parts_share_a_classifier():
+    head, own = build('SharedIdentityHead', 4), batch(neck_static=rows(0, 5, 4), neck_dynamic=rows(1, 5, 4))
+    logits = head(own)
+    for group, part in enumerate(('neck_static', 'neck_dynamic')):
+        torch.testing.assert_close(logits[:, group], own.parts[part] @ head.weight.T)
+    assert head.reads == ('neck_static', 'neck_dynamic')
+
+
+@pytest.mark.parametrize('kernel_size', [1, 3])
+def test_each_modality_is_translated_by_its_own_convolution(kernel_size):
+    head, maps = build('TranslationHead', 3, part='maps', kernel_size=kernel_size), rows(0, 5, 2, 3, 4, 2)
+    found = head(batch(maps=maps))
+    for row, visible in enumerate(VISIBLE):
+        weight = head.layers['rgb' if visible else 'ir'].weight
+        torch.testing.assert_close(found[row], F.conv2d(maps[row], weight, padding=kernel_size // 2))

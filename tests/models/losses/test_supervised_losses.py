@@ -33,6 +33,7 @@ def test_cross_entropy_over_rows_and_groups(smoothing):
     loss = build('IdentityLoss', label_smoothing=smoothing)(own)
     torch.testing.assert_close(loss, torch.stack(expected).mean())
     torch.testing.assert_close(build('IdentityLoss', part='other_head', label_smoothing=smoothing)(own), expected[0])
+    torch.testing.assert_close(build('IdentityLoss', groups=(2, 3), label_smoothing=smoothing)(own), expected[2])
 
 
 def test_cross_entropy_of_some_groups():
