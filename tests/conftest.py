@@ -24,7 +24,6 @@ from dscreid.utils.machine import usable_cores
 logging.raiseExceptions = False
 
 
-
 def _remembered(format_code):
     """A function that formats each text once: MMEngine formats the config anew for each checkpoint, log and file."""
     texts = {}
