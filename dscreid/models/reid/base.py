@@ -87,7 +87,7 @@ class BaseReID(BaseModel):
         self.retrieval = retrieval
         self.ranking = ranking or RETRIEVALS[retrieval]
         self.flip_test = flip_test
-        self.inference_dtype: torch.dtype | None = inference_dtype and getattr(torch, inference_dtype)
+        self.inference_dtype: torch.dtype | None = getattr(torch, inference_dtype) if inference_dtype else None
 
     def forward(
         self, inputs: Tensor, data_samples: Sequence[ReIDDataSample] | None = None, mode: str = 'tensor'
