@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+import mmengine.config.config
 import pytest
 import torch
 from hand_made_layouts import Worlds
@@ -21,6 +22,22 @@ from dscreid.utils.machine import usable_cores
 
 # MMEngine's loggers outlive the captured streams of the tests that made them
 logging.raiseExceptions = False
+
+
+def _remembered(format_code):
+    """A function that formats each text once: MMEngine formats the config anew for each checkpoint, log and file."""
+    texts = {}
+
+    def once(text, **options):
+        if text not in texts:
+            texts[text] = format_code(text, **options)
+        return texts[text]
+
+    return once
+
+
+# it takes longer than a tiny epoch
+mmengine.config.config.FormatCode = _remembered(mmengine.config.config.FormatCode)
 
 REPOSITORY = Path(__file__).parents[1]
 if (workers := int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1))) > 1:

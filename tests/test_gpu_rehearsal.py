@@ -1,8 +1,12 @@
-"""Every method, and a whole run, on a pretended GPU: devices never mix, and no iteration waits for the GPU."""
+"""Every method's iterations and runs on a pretended GPU: devices never mix, and no iteration waits for the GPU."""
+
+import shutil
 
 import pytest
 import torch
+from kill_bench import run_differences
 from pretended_device import pretended_gpu
+from tiny_methods import ROOTS, render_worlds
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dscreid.apis.config import fit_to_machine, load_config
@@ -74,3 +78,56 @@ def test_a_whole_run_is_labeled_saved_and_evaluated(tiny_runs, tiny_experiment, 
     checkpoint = load_checkpoint(work_dir / 'epoch_2.pth')
     assert all(group['fused'] for group in checkpoint['optimizer']['param_groups'])
     assert evaluation.keys() == tiny_experiment.metrics.keys()
+
+
+@pytest.fixture(scope='module')
+def worlds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('worlds')
+    render_worlds(folder)
+    return folder
+
+
+@pytest.fixture
+def options(worlds, monkeypatch):
+    """Function that returns the options of a method's run with all its epochs on a tiny world."""
+    for layout, names in ROOTS.items():
+        for name in names:
+            monkeypatch.setenv(f'DSCREID_{name}', str(worlds / layout))
+
+    def of(name):
+        found = tiny_options(name) | {
+            'source': None,
+            'visualizer.vis_backends': [dict(type='LocalVisBackend')],
+            'default_hooks.checkpoint.max_keep_ckpts': -1,
+            'train_cfg.val_interval': 99,
+            'optim_wrapper.optimizer.fused': True,
+            # with larger steps, all tracklets soon look alike
+            'optim_wrapper.optimizer.lr': 1e-5,
+        }
+        if name.startswith('source/'):
+            # without the schedule, whose warm-up takes 30 iterations
+            return found | {'train_dataloader.sampler.iterations': 2, 'param_scheduler': None}
+        eps = 0.5 if 'gur' in name else 0.7
+        return found | {'clustering': dict(k1=6, k2=2, eps=eps, min_samples=2)}
+
+    return of
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_a_run_resumed_on_the_gpu_ends_as_that_of_the_processor(name, options, tmp_path):
+    """Extraction, labels, checkpoints and evaluation of the second half, and the state that the first half left."""
+    whole, resumed = tmp_path / 'whole', tmp_path / 'resumed'
+    with sdpa_kernel(SDPBackend.MATH):
+        metrics = run_experiment(name, RunOptions(whole, config_options=options(name)))
+    shutil.copytree(whole, resumed)
+    epochs = len(list(whole.glob('epoch_*.pth'))) - 1
+    for number in range(epochs // 2 + 1, epochs + 1):
+        (resumed / f'epoch_{number}.pth').unlink()
+    for result in ('finished.json', 'metrics.json', 'features.safetensors'):
+        (resumed / result).unlink()
+    (resumed / 'last_checkpoint').write_text(f'epoch_{epochs // 2}.pth')
+    with pretended_gpu() as gpu:
+        found = run_experiment(name, RunOptions(resumed, resume=True, config_options=options(name)))
+    assert gpu.operations > 300
+    assert found == metrics
+    assert run_differences(whole, resumed) == []

@@ -30,9 +30,10 @@ class Centers:
         return {'features': features, 'groups': self.groups and _tensors(self.groups)}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> 'Centers':
-        """Restore centers from the result of :meth:`state`."""
-        kept = {name: TrackletFeatures(*halves) for name, halves in state['features'].items()}
+    def from_state(cls, state: Mapping[str, Any], device: torch.device | str = 'cpu') -> 'Centers':
+        """Restore centers, on a device, from the result of :meth:`state`."""
+        moved = {name: [half.to(device) for half in halves] for name, halves in state['features'].items()}
+        kept = {name: TrackletFeatures(*halves) for name, halves in moved.items()}
         features = {m: kept.get(m.value, kept[Modality.RGB.value]) for m in Modality}
         return cls(features, state['groups'] and _arrays(state['groups']))
 

@@ -189,9 +189,12 @@ class ReIDRunner(Runner):
             ) from error
 
     def resume(self, filename: str, *args, **kwargs) -> None:
-        """Resume from a checkpoint; raise CheckpointError if its training state does not fit this run."""
+        """Resume from a checkpoint; raise CheckpointError if its training state does not fit this run.
+
+        The file is read into main memory: weights and moments are copied to the device, labels become NumPy arrays.
+        """
         try:
-            super().resume(filename, *args, **kwargs)
+            super().resume(filename, *args, **{'map_location': 'cpu', **kwargs})
         except DscreidError as error:
             raise CheckpointError(f'{filename}: cannot be resumed ({error}); {_ANOTHER}') from error
         except Exception as error:  # a state of unexpected types or nesting may fail anywhere

@@ -94,3 +94,5 @@ def test_a_checkpoint_brings_them_back(shared, groups):
         if groups is not None:
             np.testing.assert_array_equal(restored.groups[modality], groups[modality])
     assert (restored.groups is None) is (groups is None)
+    moved = Centers.from_state(centers.state(), 'meta').features
+    assert all(moved[modality].static.is_meta and moved[modality].dynamic.is_meta for modality in Modality)

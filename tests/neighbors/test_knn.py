@@ -5,6 +5,7 @@ import pytest
 import torch
 from oracles.dslu_oracle import cosine, nearest
 
+from dscreid.neighbors.knn import as_feature_matrix
 from dscreid.pseudo_labels import knn
 from dscreid.utils import chunks
 
@@ -72,6 +73,8 @@ def test_refuses_bad_input():
         knn(broken, good, 1)
     with pytest.raises(ValueError, match='rows of gallery'):
         knn(good, broken, 1)
+    huge = torch.full((2, 3), 3e38)  # whose sum is infinite
+    assert torch.equal(as_feature_matrix(huge, 'rows'), huge)
     with pytest.raises(ValueError, match='3 dimensions but the gallery has 2'):
         knn(good, good[:, :2], 1)
     with pytest.raises(ValueError, match='at least 1'):

@@ -12,7 +12,7 @@ def test_pseudo_labels_beside_the_dense_reference(run_benchmark):
     assert [(result['features'], result['size']) for result in results] == [
         (kind, size) for kind in ('clustered', 'random') for size in (200, 400)
     ]
-    assert all(result[step] > 0 for result in results for step in ('knn', 'jaccard', 'dbscan', 'dslu'))
+    assert all(result[step] > 0 for result in results for step in ('knn', 'jaccard', 'dbscan', 'dslu', 'products'))
     assert ['reference' in result for result in results] == [True, False, True, False]
     lines = text.splitlines()
     assert [line.split('|')[-2].strip() for line in lines if line.startswith('| clustered | 200')][1] == '1.0000'
@@ -25,6 +25,16 @@ def test_pseudo_labels_of_each_search(run_benchmark, search):
     values, text = run_benchmark('pseudo_labels', *sizes, '--search', search)
     assert f'search {search}' in text
     assert values['results'][0]['forecast'] > 0
+
+
+def test_labels_of_an_index_beside_those_of_exact_search(run_benchmark):
+    pytest.importorskip('faiss')
+    indexes = ('--indexes', 'IVF8,Flat nprobe=8', 'IVF8,Flat nprobe=1')
+    values, text = run_benchmark('approximate_search', '--size', 400, '--dim', 32, *indexes)
+    exact, whole, part = values['results']
+    assert exact['recall'] == whole['recall'] == 1 > part['recall']
+    assert exact['ari_exact'] == whole['ari_exact'] == 1
+    assert '| IVF8,Flat nprobe=1 |' in text
 
 
 def test_evaluation_beside_sorting(run_benchmark):

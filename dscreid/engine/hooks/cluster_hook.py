@@ -246,7 +246,8 @@ class ClusterHook(Hook):
         if (state := checkpoint.get(_LABELS_KEY)) is not None:
             self.labels = label_state.labels_from_state(state)
         if (state := checkpoint.get(_CENTERS_KEY)) is not None:
-            self._resumed_centers = label_state.Centers.from_state(state)
+            device = next(runner.model.parameters()).device
+            self._resumed_centers = label_state.Centers.from_state(state, device)
         elif self._labeler(meta_of(checkpoint).get('epoch', 0)).needs_centers and self.on_failure != 'skip':
             raise CheckpointError('the cluster centers that the next epoch reads are missing')
 

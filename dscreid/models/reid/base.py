@@ -15,6 +15,7 @@ from dscreid.structures import RANKINGS, ReIDDataSample, TrackletFeatures, ranki
 
 #: Values of ``retrieval``, and the ranking that belongs to each.
 RETRIEVALS = {'neck': 'neck_both', 'raw': 'vld'}
+_LOW_PRECISIONS = ('bfloat16', 'float16')
 #: Settings that do not change the network: the source of its weights and how it is run.
 _NO_ARCHITECTURE = {
     'pretrained', 'pretrained_sha256', 'pretrained_activation', 'pretrained_prompts', 'with_cp', 'compile_blocks',
@@ -55,6 +56,8 @@ class BaseReID(BaseModel):
             and L2-normalized, or ``'raw'``, as in VLD.
         flip_test: Whether to average the features of a tracklet and its mirror image (then L2-normalized again).
         ranking: Key of ``RANKINGS``: the feature that tracklets are ranked by, if not that of ``retrieval``.
+        inference_dtype: ``'bfloat16'`` or ``'float16'``: precision of the encoder for the features that labels and
+            rankings are made from. None for float32, also if the training uses mixed precision.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class BaseReID(BaseModel):
         retrieval: str = 'neck',
         flip_test: bool = False,
         ranking: str | None = None,
+        inference_dtype: str | None = None,
     ) -> None:
         if not isinstance(data_preprocessor, nn.Module):
             # Built here because MMEngine would look up the type in its own registry.
@@ -73,6 +77,8 @@ class BaseReID(BaseModel):
             raise ConfigError(f'retrieval must be one of {tuple(RETRIEVALS)}, got {retrieval!r}')
         if ranking is not None and ranking not in RANKINGS:
             raise ConfigError(f'ranking must be one of {tuple(RANKINGS)}, got {ranking!r}')
+        if inference_dtype not in (None, *_LOW_PRECISIONS):
+            raise ConfigError(f'inference_dtype must be None or one of {_LOW_PRECISIONS}, got {inference_dtype!r}')
         #: Settings of the encoder, written to checkpoints. None if the encoder was passed as a module.
         self.architecture = None if isinstance(backbone, nn.Module) else architecture_of(backbone)
         self.backbone: nn.Module = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
@@ -82,6 +88,7 @@ class BaseReID(BaseModel):
         self.retrieval = retrieval
         self.ranking = ranking or RETRIEVALS[retrieval]
         self.flip_test = flip_test
+        self.inference_dtype: torch.dtype | None = getattr(torch, inference_dtype) if inference_dtype else None
 
     def forward(
         self, inputs: Tensor, data_samples: Sequence[ReIDDataSample] | None = None, mode: str = 'tensor'
@@ -117,7 +124,12 @@ class BaseReID(BaseModel):
 
         ``modalities``, ``'rgb'`` or ``'ir'`` for each tracklet, are for encoders that need them.
         """
-        return self.backbone(inputs, modalities) if self.needs_modalities else self.backbone(inputs)
+        batch = (inputs, modalities) if self.needs_modalities else (inputs,)
+        if self.training or self.inference_dtype is None:
+            return self.backbone(*batch)
+        with torch.autocast(inputs.device.type, self.inference_dtype):
+            static, dynamic = self.backbone(*batch)
+        return static.float(), dynamic.float()
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses of a training batch; subclasses implement this."""

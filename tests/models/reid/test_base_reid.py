@@ -25,6 +25,19 @@ def test_tensor_mode_gives_raw_features(tracklets):
         assert features.shape == (5, 8)
 
 
+def test_a_lower_precision_is_only_for_inference(tracklets):
+    inputs, samples = tracklets(range(5))
+    full, low = build(), build(inference_dtype='bfloat16')
+    found = low.embed(inputs)
+    assert found.static.dtype == low.extract_feat(inputs)[1].dtype == torch.float32
+    assert not torch.equal(found.static, full.embed(inputs).static)
+    torch.testing.assert_close(found.static, full.embed(inputs).static, rtol=0, atol=0.02)
+    assert not torch.equal(low.predict(inputs, samples)[0].feature, full.predict(inputs, samples)[0].feature)
+    assert torch.equal(low.train().extract_feat(inputs)[0], full.train().extract_feat(inputs)[0])
+    with pytest.raises(ConfigError, match=r"inference_dtype must be None or one of .*'bfloat16'.*, got 'int8'"):
+        build(inference_dtype='int8')
+
+
 def test_embed_is_the_normalized_neck_output(tracklets):
     model = build()
     inputs, _ = tracklets(range(5))
