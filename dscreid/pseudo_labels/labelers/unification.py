@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
+from torch import Tensor
 
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels.descriptors import modality_descriptors
@@ -94,12 +95,13 @@ class DSLULabeler(_UnifyingLabeler):
         clusters = self.clustering(visible, infrared, context)
         rgb = clusters.rgb
         if self.inter is not None:
-            halves = [visible.static, visible.dynamic, infrared.static, infrared.dynamic]
-            if self.whitening is not None:
-                halves = [whitened(half, **self.whitening) for half in halves]
+            halves = self._compared(visible), self._compared(infrared)
+            (visible_static, visible_dynamic), (infrared_static, infrared_dynamic) = halves
+            settings = self._inter_for(context, len(infrared))
             rgb, votes = unify_labels(
-                *halves, clusters.ir, **self._inter_for(context, len(infrared)), return_votes=True
-            )
+                visible_static, visible_dynamic, infrared_static, infrared_dynamic, clusters.ir,
+                **settings, return_votes=True,
+            )  # fmt: skip
             if self.pooled is not None:
                 rgb = pool_votes(rgb, votes, clusters.rgb, **self.pooled)
         if self.intra is not None:
@@ -112,6 +114,12 @@ class DSLULabeler(_UnifyingLabeler):
                 'inter.topk, lower inter.min_votes or agreement.start, set outliers_vote=False, or start it later'
             )
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=clusters.shared or self.inter is not None)
+
+    def _compared(self, features: TrackletFeatures) -> tuple[Tensor, Tensor]:
+        """Return the static and the dynamic half that are compared with the other modality."""
+        if self.whitening is None:
+            return features.static, features.dynamic
+        return whitened(features.static, **self.whitening), whitened(features.dynamic, **self.whitening)
 
     def _inter_for(self, context: LabelingContext | None, num_infrared: int) -> dict[str, Any]:
         inter = self.inter or {}
