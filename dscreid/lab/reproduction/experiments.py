@@ -35,6 +35,7 @@ class Experiment:
     rows: tuple[Row, ...]  # its rows in the paper's order
     directions: tuple[str, ...] = ('hitsz2bupt',)  # adaptation directions of the paper, used if none are requested
     kind: str = 'table'  # 'table', 'curves' (rows with x), 'retrieval' or 'densities'
+    quotes: int | None = None  # table of the paper, of which rows that cannot be run are quoted in a note
     tuning: bool = False  # whether it chooses settings, so that its worlds can support no claim
 
     @property
@@ -188,6 +189,13 @@ _ALL = (
         'Distances within and between identities',
         (_UNTRAINED, _CD, Row('baseline (B+Clu)', 'bclu'), _DSC),
         kind='densities',
+    ),
+    Experiment(
+        'methods',
+        'All methods, with and without labels of the target (no table of the paper)',
+        (*_IMAGE_METHODS, *_CLIP_METHODS, _MITML, *_IBAN, _SAADG, _AUXNET, *_VLD, _CD, _ADABN, *_methods(), _DSC),
+        _BOTH,
+        quotes=2,
     ),
     Experiment(
         'beyond',

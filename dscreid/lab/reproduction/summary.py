@@ -178,7 +178,7 @@ def _not_reproducible(rows: Sequence[PaperResult]) -> list[str]:
 def _paper_rows(experiment: Experiment, direction: str) -> tuple[dict[str, PaperResult], list[str]]:
     """Return the paper's results by the name of their row, or a note that the paper has none for this direction."""
     if experiment.table is None:
-        return {}, []
+        return {}, [] if experiment.quotes is None else _not_reproducible(paper_table(experiment.quotes).rows)
     table = paper_table(experiment.table)
     if table.target == TARGETS[direction]:
         return {row.method: row for row in table.rows}, _not_reproducible(table.rows)
