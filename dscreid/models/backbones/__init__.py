@@ -5,7 +5,6 @@ from dscreid.models.backbones.diverse_embedding import DiverseEmbeddingResNet
 from dscreid.models.backbones.middle_modality import MiddleModalityResNet
 from dscreid.models.backbones.part_attention import PartAttentionResNet
 from dscreid.models.backbones.pretrained import resize_positional_embedding, skip_pretrained
-from dscreid.models.backbones.shallow_deep_transformer import ShallowDeepTransformer
 from dscreid.models.backbones.shallow_deep_vit import ShallowDeepViT
 from dscreid.models.backbones.spatio_temporal_prompting import FrameAverage, SpatioTemporalPrompting
 from dscreid.models.backbones.style_disturbance import StyleDisturbanceResNet
@@ -20,7 +19,6 @@ __all__ = [
     'FrameAverage',
     'MiddleModalityResNet',
     'PartAttentionResNet',
-    'ShallowDeepTransformer',
     'ShallowDeepViT',
     'SpatioTemporalPrompting',
     'StyleDisturbanceResNet',
