@@ -202,7 +202,7 @@ def clip_reid_forward(weights, images):
     return feature, batch_norm(weights, 'bottleneck', feature)
 
 
-CHANNELS = 8
+CHANNELS = 64  # of SDCL's convolutions
 
 
 def _sdcl_block(draw, place):
@@ -214,12 +214,15 @@ def _sdcl_block(draw, place):
         draw.norm(f'{place}.{name}', WIDTH)
 
 
-def sdcl_weights(seed=0, size=SIZE):
-    """As SDCL's clustercontrast/model_vit_cmrefine names them."""
+def sdcl_weights(seed=0, size=SIZE, conv_stem=True):
+    """As SDCL's clustercontrast/model_vit_cmrefine names them; with or without convolutions before the patches."""
     draw = Draw(seed)
     draw.normal('base.cls_token', 1, 1, WIDTH, scale=0.5)
     draw.normal('base.pos_embed', 1, 1 + size[0] * size[1] // 256, WIDTH, scale=0.5)
     for name in ('patch_embed', 'patch_embed2'):
+        if not conv_stem:
+            draw.linear(f'base.{name}.proj', WIDTH, 3, 16, 16)
+            continue
         draw.normal(f'base.{name}.conv.0.weight', CHANNELS, 3, 7, 7)
         for number in (3, 6):
             draw.normal(f'base.{name}.conv.{number}.weight', CHANNELS, CHANNELS, 3, 3)
@@ -244,18 +247,9 @@ def sdcl_weights(seed=0, size=SIZE):
 def sdcl_forward(weights, images, visible):
     """Deep and shallow feature before their necks, of images, float (B, 3, H, W), of one modality."""
     embed = 'base.patch_embed' if visible else 'base.patch_embed2'
-    maps = F.conv2d(images, weights[f'{embed}.conv.0.weight'], stride=2, padding=3)
-    for number in (1, 4, 7):
-        if number < 7:
-            half, place = CHANNELS // 2, f'{embed}.conv.{number}'
-            instance = F.instance_norm(
-                maps[:, :half], weight=weights[f'{place}.IN.weight'], bias=weights[f'{place}.IN.bias']
-            )
-            maps = F.relu(torch.cat([instance, batch_norm(weights, f'{place}.BN', maps[:, half:])], dim=1))
-            maps = F.conv2d(maps, weights[f'{embed}.conv.{number + 2}.weight'], padding=1)
-        else:
-            maps = F.relu(batch_norm(weights, f'{embed}.conv.7', maps))
-    patches = F.conv2d(maps, weights[f'{embed}.proj.weight'], weights[f'{embed}.proj.bias'], stride=8)
+    maps = _sdcl_stem(weights, embed, images) if f'{embed}.conv.0.weight' in weights else images
+    kernel = weights[f'{embed}.proj.weight']
+    patches = F.conv2d(maps, kernel, weights[f'{embed}.proj.bias'], stride=kernel.shape[2])
     tokens = torch.cat([weights['base.cls_token'].expand(len(maps), -1, -1), patches.flatten(2).transpose(1, 2)], dim=1)
     first = tokens = tokens + weights['base.pos_embed']
     for number in range(LAYERS - 1):
@@ -265,6 +259,18 @@ def sdcl_forward(weights, images, visible):
         layer_norm(weights, f'{branch}.1', _run_sdcl_block(weights, f'{branch}.0', given), 1e-6)[:, 0]
         for branch, given in (('b1', tokens), ('b2', shallow))
     )
+
+
+def _sdcl_stem(weights, embed, images):
+    maps = F.conv2d(images, weights[f'{embed}.conv.0.weight'], stride=2, padding=3)
+    for number in (1, 4):
+        half, place = CHANNELS // 2, f'{embed}.conv.{number}'
+        instance = F.instance_norm(
+            maps[:, :half], weight=weights[f'{place}.IN.weight'], bias=weights[f'{place}.IN.bias']
+        )
+        maps = F.relu(torch.cat([instance, batch_norm(weights, f'{place}.BN', maps[:, half:])], dim=1))
+        maps = F.conv2d(maps, weights[f'{embed}.conv.{number + 2}.weight'], padding=1)
+    return F.relu(batch_norm(weights, f'{embed}.conv.7', maps))
 
 
 def _run_sdcl_block(weights, place, tokens):

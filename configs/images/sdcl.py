@@ -12,7 +12,11 @@ _numbers = dict(
 # deep 1, shallow 0.5 (trainers.py)
 _halves = dict(static_weight=0.5, dynamic_weight=1.0)
 model = dict(
-    backbone=dict(_delete_=True, type='ShallowDeepViT', pretrained='{{$DSCREID_LUP_VIT_B16:weights/vit_base_lup.pth}}'),
+    # PRETRAIN_PATH and STEM_CONV of vit_base_ics_288.yml
+    backbone=dict(
+        _delete_=True, type='ShallowDeepViT', conv_stem=True,
+        pretrained='{{$DSCREID_LUP_VIT_B16:weights/vit_base_ics_cfs_lup.pth}}',
+    ),
     # ColorJitter(0.5, 0.5, 0.5, 0.5) in all three pipelines
     data_preprocessor=dict(augmentation=dict(color_jitter=dict(visible=(0, 1), infrared=(0,)))),
     # the two halves are different features here, with weight 1 each

@@ -14,7 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dscreid.errors import ConfigError
-from dscreid.models.color_jitter import ColorJitterPolicy, color_jitter, draw_color_jitters
+from dscreid.models.color_jitter import (
+    LUMINANCE_WEIGHTS,
+    ColorJitterPolicy,
+    color_jitter,
+    draw_color_jitters,
+    luminance,
+)
 from dscreid.models.style import StylePolicy, apply_styles, draw_styles
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample
@@ -32,7 +38,6 @@ NUM_UNIFORMS = ERASE.stop
 VIEWS = ('plain', 'channel_exchange', 'plain_or_exchange', 'plain_or_luminance', 'channel_grey')
 LUMINANCE = 3  # channel choices 0, 1 and 2 copy that channel to all three
 UNCHANGED = 4
-LUMINANCE_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in the published ChannelAug code
 
 
 @MODELS.register_module()
@@ -238,9 +243,7 @@ def mix_channels(frames: Tensor, choices: Tensor) -> Tensor:
     num, length, _, height, width = frames.shape
     choices = choices[:, :, None, None, None]
     picked = frames.gather(2, choices.clamp(max=2).expand(num, length, 1, height, width))
-    red, green, blue = LUMINANCE_WEIGHTS
-    luminance = red * frames[:, :, 0:1] + green * frames[:, :, 1:2] + blue * frames[:, :, 2:3]
-    gray = torch.where(choices == LUMINANCE, luminance, picked)
+    gray = torch.where(choices == LUMINANCE, luminance(frames), picked)
     return torch.where(choices == UNCHANGED, frames, gray)
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from dscreid.errors import ConfigError
 
 _STREAM = 2  # of random numbers, beside those of the other augmentations
-#: Luminance weights of torchvision's grayscale.
-_GRAY = (0.2989, 0.587, 0.114)
+#: ITU-R BT.601, as in torchvision's grayscale and the published ChannelAug code.
+LUMINANCE_WEIGHTS = (0.2989, 0.587, 0.114)
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(4)
 
 
@@ -56,8 +56,8 @@ def color_jitter(frames: Tensor, factors: Tensor, order: np.ndarray) -> Tensor:
     """Jitter frames, float (N, T, 3, H, W) in [0, 1], by ``factors`` (N, 4) in the ``order``, int64 (N, 4), of each."""
     operations = {
         _BRIGHTNESS: lambda part, factor: (part * factor).clamp(0, 1),
-        _CONTRAST: lambda part, factor: _blend(part, _gray(part).mean(dim=(-3, -2, -1), keepdim=True), factor),
-        _SATURATION: lambda part, factor: _blend(part, _gray(part), factor),
+        _CONTRAST: lambda part, factor: _blend(part, luminance(part).mean(dim=(-3, -2, -1), keepdim=True), factor),
+        _SATURATION: lambda part, factor: _blend(part, luminance(part), factor),
         _HUE: shift_hue,
     }
     frames = frames.clone()
@@ -87,9 +87,10 @@ def shift_hue(frames: Tensor, shift: Tensor) -> Tensor:
     return torch.stack(parts, dim=2)
 
 
-def _gray(frames: Tensor) -> Tensor:
-    weights = torch.tensor(_GRAY, dtype=frames.dtype).to(frames.device)
-    return (frames * weights[:, None, None]).sum(2, keepdim=True)
+def luminance(frames: Tensor) -> Tensor:
+    """Compute the luminance, float (N, T, 1, H, W), of RGB frames, float (N, T, 3, H, W)."""
+    red, green, blue = LUMINANCE_WEIGHTS
+    return red * frames[:, :, 0:1] + green * frames[:, :, 1:2] + blue * frames[:, :, 2:3]
 
 
 def _blend(frames: Tensor, others: Tensor, factor: Tensor) -> Tensor:

@@ -81,8 +81,8 @@ def meta_of(content: Mapping) -> Mapping:
 def load_weights(path: str | Path) -> dict[str, Tensor]:
     """Read the weights of a file: tensors on the CPU by name, dtypes as stored.
 
-    They are taken from the key 'state_dict', then 'model', then 'net', otherwise from the top level. If all names start
-    with ``module.`` (added by DistributedDataParallel), this prefix is removed.
+    They are taken from the key 'state_dict', then 'model', 'net' or 'teacher' (DINO), otherwise from the top level. If
+    all names start with ``module.`` (added by DistributedDataParallel), this prefix is removed.
 
     Raises:
         CheckpointError: If the file cannot be read or contains no weights.
@@ -213,7 +213,7 @@ def _existing(path: str | Path) -> Path:
 
 
 def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
-    nested = (content.get(key) for key in ('state_dict', 'model', 'net'))
+    nested = (content.get(key) for key in ('state_dict', 'model', 'net', 'teacher'))
     content = dict(next((value for value in nested if isinstance(value, Mapping)), content))
     if not content:
         raise CheckpointError(f'{path}: expected weights by name, found an empty file.')

@@ -8,7 +8,6 @@ from dscreid.models.backbones.middle_modality import MiddleModalityResNet
 from dscreid.models.backbones.part_attention import PartAttentionResNet
 from dscreid.models.backbones.pretrained import resize_positional_embedding, skip_pretrained
 from dscreid.models.backbones.projected_clip import ProjectedCLIP
-from dscreid.models.backbones.shallow_deep_transformer import ShallowDeepTransformer
 from dscreid.models.backbones.shallow_deep_vit import ShallowDeepViT
 from dscreid.models.backbones.spatio_temporal_prompting import FrameAverage, SpatioTemporalPrompting
 from dscreid.models.backbones.style_disturbance import StyleDisturbanceResNet
@@ -28,7 +27,6 @@ __all__ = [
     'MiddleModalityResNet',
     'PartAttentionResNet',
     'ProjectedCLIP',
-    'ShallowDeepTransformer',
     'ShallowDeepViT',
     'SpatioTemporalPrompting',
     'StyleDisturbanceResNet',

@@ -1,7 +1,6 @@
 """Encoder of SDCL: a vision transformer with a shallow and a deep feature, and a patch embedding per modality."""
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -14,16 +13,18 @@ from torch import Tensor, nn
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones.modalities import check_modalities, run_by_modality
 from dscreid.models.backbones.pretrained import find_weights, fit_positional_embedding
+from dscreid.models.backbones.synchronized_norm import SynchronizedBatchNorm2d
 from dscreid.registry import MODELS
 from dscreid.structures import Modality
-from dscreid.utils.checkpoint import in_words, list_differences, load_checkpoint
+from dscreid.utils.checkpoint import in_words, list_differences, load_weights
 
 _REMEDY = (
-    "get a ViT-B/16 pre-trained on LUP by TransReID-SSL (github.com/damo-cv/TransReID-SSL, 'vit_base_lup' or, with "
-    "conv_stem=True, 'vit_base_ics_cfs_lup')"
+    'get a ViT-B/16 pre-trained on LUP by TransReID-SSL (github.com/damo-cv/TransReID-SSL): with conv_stem=True '
+    "'vit_base_ics_cfs_lup', which SDCL starts from, otherwise 'vit_base_lup'"
 )
 #: Parts of a file that this encoder does not use.
 _UNUSED = ('head', 'fc.', 'dist', 'pre_logits', 'decoder_norm.')
+_STEM_CHANNELS = 64
 
 
 @MODELS.register_module()
@@ -38,11 +39,11 @@ class ShallowDeepViT(BaseModule):
         pretrained: File of TransReID-SSL with weights, or None. Loaded by ``init_weights``, not by the constructor.
         pretrained_sha256: Expected SHA-256 of the file (hexadecimal); None accepts any file.
         image_size: Height and width of the frames, multiples of ``patch_size``.
-        patch_size: Side length of a patch in pixels.
+        patch_size: Side length of a patch in pixels, even with ``conv_stem``.
         width: Dimension D of the tokens, a multiple of ``heads``.
         layers: Number of blocks, at least 2.
         heads: Number of attention heads.
-        conv_stem: Whether three convolutions come before the patch embedding, as in files named ``ics``.
+        conv_stem: Whether three convolutions come before the patch embedding, as in SDCL and files named ``ics``.
         drop_path: Stochastic depth of the last block; earlier blocks have less.
     """
 
@@ -64,15 +65,18 @@ class ShallowDeepViT(BaseModule):
         drop_path: float = 0.1,
     ) -> None:
         super().__init__()
-        if layers < 2 or width % heads or any(side <= 0 or side % patch_size for side in image_size):
+        sides = tuple(image_size)
+        fits = len(sides) == 2 and all(side > 0 and side % patch_size == 0 for side in sides)
+        if layers < 2 or width % heads or not fits or (conv_stem and patch_size % 2):
             raise ConfigError(
-                'ShallowDeepViT: needs layers >= 2, width as a multiple of heads and image_size as multiples of '
-                f'patch_size, got {layers}, {width}, {heads}, {tuple(image_size)} and {patch_size}'
+                'ShallowDeepViT: needs layers >= 2, width as a multiple of heads, image_size as two multiples of '
+                f'patch_size, and an even patch_size with conv_stem, got {layers}, {width}, {heads}, {sides} and '
+                f'{patch_size}'
             )
         self.pretrained, self.pretrained_sha256 = pretrained, pretrained_sha256
-        self.embed_dim, self.grid = width, (image_size[0] // patch_size, image_size[1] // patch_size)
+        self.embed_dim, self.grid = width, (sides[0] // patch_size, sides[1] // patch_size)
         trunk: Any = VisionTransformer(
-            img_size=(image_size[0], image_size[1]),
+            img_size=(sides[0], sides[1]),
             patch_size=patch_size,
             embed_dim=width,
             depth=layers,
@@ -93,7 +97,7 @@ class ShallowDeepViT(BaseModule):
         """Load ``pretrained`` on the first call; raises CheckpointError if the file is missing or does not fit."""
         if self.pretrained is not None and not self.is_init:
             file = find_weights(self.pretrained, self.pretrained_sha256, _REMEDY)
-            weights = self._renamed(_named_as_trunk(load_checkpoint(file)))
+            weights = self._renamed(_named_as_trunk(load_weights(file)))
             if differences := list_differences(self, weights):
                 raise CheckpointError(
                     f'{self.pretrained}: does not fit ShallowDeepViT ({in_words(differences)}); {_REMEDY}'
@@ -126,16 +130,11 @@ class ShallowDeepViT(BaseModule):
             elif name.startswith('norm.'):
                 renamed |= {f'{half}.1.{name.removeprefix("norm.")}': value for half in ('deep', 'shallow')}
             elif name == 'pos_embed':
-                renamed[name] = self._fit_positions(value)
+                positions = fit_positional_embedding(value[0], self.grid, str(self.pretrained), upright=True)
+                renamed[name] = positions[None]
             else:
                 renamed[name] = value
         return renamed
-
-    def _fit_positions(self, value: Tensor) -> Tensor:
-        # files for persons have twice as many rows as columns of patches
-        columns = math.isqrt(max(value.shape[1] - 1, 0) // 2)
-        source = (2 * columns, columns) if 2 * columns**2 == value.shape[1] - 1 else None
-        return fit_positional_embedding(value[0], self.grid, str(self.pretrained), source)[None]
 
 
 class _PatchEmbedding(nn.Module):
@@ -143,12 +142,12 @@ class _PatchEmbedding(nn.Module):
 
     def __init__(self, width: int, patch_size: int, conv_stem: bool) -> None:
         super().__init__()
-        channels = 64 if conv_stem else 3
+        channels = _STEM_CHANNELS if conv_stem else 3
         if conv_stem:
             self.conv = nn.Sequential(
-                nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False), _HalfInstanceNorm(64), nn.ReLU(),
-                nn.Conv2d(64, 64, 3, padding=1, bias=False), _HalfInstanceNorm(64), nn.ReLU(),
-                nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
+                nn.Conv2d(3, channels, 7, stride=2, padding=3, bias=False), _HalfInstanceNorm(channels), nn.ReLU(),
+                nn.Conv2d(channels, channels, 3, padding=1, bias=False), _HalfInstanceNorm(channels), nn.ReLU(),
+                nn.Conv2d(channels, channels, 3, padding=1, bias=False), SynchronizedBatchNorm2d(channels), nn.ReLU(),
             )  # fmt: skip
         else:
             self.conv = nn.Sequential()
@@ -166,15 +165,13 @@ class _HalfInstanceNorm(nn.Module):
         super().__init__()
         self.split = channels // 2
         self.IN = nn.InstanceNorm2d(self.split, affine=True)
-        self.BN = nn.BatchNorm2d(channels - self.split)
+        self.BN = SynchronizedBatchNorm2d(channels - self.split)
 
     def forward(self, maps: Tensor) -> Tensor:
         return torch.cat([self.IN(maps[:, : self.split].contiguous()), self.BN(maps[:, self.split :].contiguous())], 1)
 
 
-def _named_as_trunk(content: Mapping) -> dict[str, Tensor]:
-    """Find the weights of a transformer in a file of TransReID-SSL, which may hold DINO's student and teacher."""
-    for key in ('model', 'state_dict', 'teacher'):
-        content = content[key] if isinstance(content.get(key), Mapping) else content
-    found = {str(name).removeprefix('module.').removeprefix('backbone.'): value for name, value in content.items()}
-    return {name: v for name, v in found.items() if isinstance(v, Tensor) and not name.startswith(_UNUSED)}
+def _named_as_trunk(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drop DINO's prefix of the transformer, and what this encoder does not use."""
+    found = {name.removeprefix('backbone.'): value for name, value in weights.items()}
+    return {name: value for name, value in found.items() if not name.startswith(_UNUSED)}

@@ -81,14 +81,25 @@ def test_positions_of_another_size_are_resized(tmp_path):
 
 
 def test_missing_and_other_files_are_one_sentence(tmp_path):
-    with pytest.raises(CheckpointError, match=r"w\.pth: pretrained weights not found; get a ViT-B/16 .*'vit_base_lup'"):
+    with pytest.raises(
+        CheckpointError, match=r"w\.pth: pretrained weights not found; get a ViT-B/16 .*'vit_base_ics_cfs_lup'"
+    ):
         build(pretrained=str(tmp_path / 'w.pth')).init_weights()
     weights_file(tmp_path / 'w.pth')
     with pytest.raises(CheckpointError, match=r'does not fit ShallowDeepViT \(.*missing stems.rgb.conv'):
         build(pretrained=str(tmp_path / 'w.pth'), conv_stem=True).init_weights()
 
 
-@pytest.mark.parametrize('wrong', [dict(layers=1), dict(width=33), dict(image_size=(33, 16))])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        dict(layers=1),
+        dict(width=33),
+        dict(image_size=(33, 16)),
+        dict(image_size=(32,)),
+        dict(image_size=(27, 9), patch_size=9, conv_stem=True),
+    ],
+)
 def test_sizes_that_do_not_fit(wrong):
     with pytest.raises(ConfigError, match='ShallowDeepViT: needs layers >= 2'):
         build(**wrong)

@@ -72,9 +72,11 @@ def test_clip_reid():
 
 
 @torch.no_grad()
-def test_sdcl():
-    weights = published.sdcl_weights()
-    model, _ = converted_model(weights)
+@pytest.mark.parametrize('conv_stem', [True, False])
+def test_sdcl(conv_stem):
+    weights = published.sdcl_weights(conv_stem=conv_stem)
+    model, converted = converted_model(weights)
+    assert converted.backbone['conv_stem'] == conv_stem
     inputs = frames(*published.SIZE)
     deep, shallow = mean_over_frames(lambda *given: published.sdcl_forward(weights, *given), inputs)
     static, dynamic = model.extract_feat(inputs, MODALITIES)
@@ -91,8 +93,10 @@ def test_positions_of_another_size_are_resized(name):
     key = next(key for key in weights if key.endswith(('positional_embedding', 'pos_embed')))
     grid = weights[key].flatten(0, -2)[1:].T.reshape(1, -1, 8, 4)
     wanted = F.interpolate(grid, (4, 2), mode='bilinear', align_corners=False).flatten(2)[0].T
-    found = next(value for key, value in converted.state_dict.items() if key.endswith('positional_embedding'))
-    torch.testing.assert_close(found[1:], wanted)
+    found = next(
+        value for key, value in converted.state_dict.items() if key.endswith(('positional_embedding', 'pos_embed'))
+    )
+    torch.testing.assert_close(found.flatten(0, -2)[1:], wanted)
 
 
 @pytest.mark.parametrize('layout', WEIGHTS)
@@ -141,8 +145,10 @@ def faulty(what):
         }
     if what == 'adapter':
         return published.clip_reid_weights() | {'image_encoder.adapter.weight': torch.zeros(1)}
-    if what == 'plain patches':
+    if what == 'no convolutions':
         return {name: value for name, value in published.sdcl_weights().items() if '.conv.' not in name}
+    if what == 'no patches':
+        return without(published.sdcl_weights(), 'base.patch_embed.proj.weight')
     if what in ('flat patches', 'flat positions'):
         name = 'base.patch_embed.proj.weight' if what == 'flat patches' else 'base.pos_embed'
         return published.sdcl_weights() | {name: torch.zeros(3)}
@@ -173,9 +179,10 @@ def faulty(what):
         ('clip resnet', r'a CLIP-ReID checkpoint with a ResNet; only its vision transformer ViT-B/16 is supported'),
         ('overlapping patches', r'positional_embedding has 211 rows'),
         ('adapter', r'unexpected backbone\.tower\.adapter\.weight'),
-        ('plain patches', r'an SDCL checkpoint with convolutions before its patches \(missing base\.patch_embed\.conv'),
+        ('no convolutions', r'stems\.rgb\.proj\.weight has shape \(128, 64, 8, 8\), not \(128, 3, 8, 8\)'),
+        ('no patches', r'is not an SDCL checkpoint \(missing base\.patch_embed\.proj\.weight\)'),
         ('flat patches', r'is not an SDCL checkpoint, its weights have other shapes'),
-        ('flat positions', r'is not an SDCL checkpoint, its weights have other shapes|positional_embedding is'),
+        ('flat positions', r'positional_embedding is torch\.float32 of shape \(\)'),
         ('narrow', r'is not a CLIP-ReID checkpoint, its weights have other shapes'),
         ('local branches', r'unknown bottleneck_1\.weight'),
         ('of this project', 'has the names of this project already; use it as it is'),
