@@ -61,11 +61,15 @@ def git_revision() -> str | None:
         return None
 
 
-def run_digest(config: Config) -> str:
-    """Fingerprint what a config trains and how it is tested, independent of the machine. 16 hexadecimal digits."""
+def run_digest(config: Config, untrained: bool = False) -> str:
+    """Fingerprint what a config trains and how it is tested, independent of the machine. 16 hexadecimal digits.
+
+    ``untrained`` is for tests of the weights that the training would start from.
+    """
     dataset = {key: value for key, value in config.test_dataloader.dataset.items() if key != 'root'}
     test = json.dumps([dataset, config.test_evaluator], sort_keys=True, default=str)
-    return digest([config_hash(config), test])
+    found = digest([config_hash(config), test])
+    return digest(['untrained', found]) if untrained else found
 
 
 def dataset_fingerprints(config: Config) -> dict[str, str]:

@@ -62,7 +62,7 @@ class _Planner:
         if row.untrained:
             config = self.place.read(path)
             command = _task('untrained', config=path, work_dir=self.folder / run)
-            return self._add(run, path, config, command, digest(['untrained', run_digest(config)]), untrained=True)
+            return self._add(run, path, config, command, run_digest(config, untrained=True), untrained=True)
         return self._add_run(path, {} if run == path.stem else row.overrides, run)
 
     def _add_run(self, path: Path, overrides: Mapping[str, Any] = {}, run: str = '') -> str:

@@ -178,6 +178,12 @@ class Place:
         differs = row.untrained or effective_overrides(self.read(path), row.overrides)
         return f'{path.stem}+{row.tag}' if differs else path.stem
 
+    def row_config(self, row: Row, direction: str) -> 'Config':
+        """Return the config of a row's run. It is cached: do not modify it."""
+        path = self.config_path(row.method, direction)
+        plain = row.untrained or self.run_name(row, direction) == path.stem
+        return self.read(path, {} if plain else row.overrides)
+
     def difference_to_dsc(self, config: 'Config', direction: str) -> dict[str, list] | None:
         """Compare a config with DSC's. None for a source stage, which only other runs build upon."""
         dsc = self.find_config('dsc', direction)

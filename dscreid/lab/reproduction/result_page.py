@@ -1,4 +1,4 @@
-"""A page of documentation from a file of results: the paper's claims, every table with runs, and pictures of them."""
+"""A page of documentation from a file of results: what they say of claims, every table with runs, and pictures."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ def write_result_page(place: Place, file: Path) -> Path:
     parts = [_head(place, file)]
     judgments = judge_claims(place, directions, _seeds(place, directions, tuning=False))
     if any(judgment.gain for judgment in judgments):
-        parts += ["## The paper's claims", _CLAIMS_NOTE + _left_out(place), claims_markdown(judgments)]
+        parts += ['## Claims', _CLAIMS_NOTE + _left_out(place), claims_markdown(judgments)]
     for experiment in EXPERIMENTS.values():
         seeds = _seeds(place, directions, experiment.tuning)
         rows = _rows_with_runs(place, experiment, directions, seeds)

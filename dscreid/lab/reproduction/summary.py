@@ -15,7 +15,7 @@ from dscreid.lab.reproduction.gains import (
     measured,
     paired_gain,
 )
-from dscreid.lab.reproduction.identity import revisions_in
+from dscreid.lab.reproduction.identity import revisions_in, run_digest
 from dscreid.lab.reproduction.presets import Place
 from dscreid.structures import RANKINGS
 from dscreid.visualization import PaperResult, paper_table
@@ -97,7 +97,8 @@ def summarize(
             )
             for row, own in zip(rows, cards, strict=True)
         )
-        all_notes = (*notes, *_card_notes(cards), *_seed_notes(summary_rows))
+        own_notes = (*_card_notes(cards), *_settings_notes(place, rows, direction, cards))
+        all_notes = (*notes, *own_notes, *_seed_notes(summary_rows))
         summaries.append(Summary(title.format(direction), summary_rows, all_notes, reference and reference.name))
     if len(directions) > 1:
         summaries.append(_both(title.format(BOTH), summaries, found, find_reference(place, directions, seeds)))
@@ -210,6 +211,16 @@ def _card_notes(found: Sequence[_Cards]) -> list[str]:
         if len({part.get('world') or part['test'] for part in data}) > 1:
             notes.append(f'Warning: the rows of seed {seed} were tested on different data; do not compare them.')
     return notes
+
+
+def _settings_notes(place: Place, rows: Sequence[Row], direction: str, found: Sequence[_Cards]) -> list[str]:
+    """Warn of rows that ran with other settings than their config has now."""
+    changed = []
+    for row, cards in zip(rows, found, strict=True):
+        if cards:
+            present = run_digest(place.row_config(row, direction), row.untrained)
+            changed += [row.name] * any(card['identity']['config'] != present for card in cards.values())
+    return [f'Warning: measured with other settings than the config has now: {", ".join(changed)}.'] if changed else []
 
 
 def _seed_notes(rows: Sequence[SummaryRow]) -> list[str]:

@@ -118,6 +118,15 @@ def test_rows_of_other_revisions_or_data_are_never_shown_silently(bench):
     assert 'rows of seed 1 were tested on different data' in show_experiment('table3', bench.place, ('bupt2hitsz',))[0]
 
 
+def test_rows_whose_config_has_changed_since_are_marked(bench):
+    bench.run('table3', rows=['cd', 'dsc'])
+    card = bench.card('dsc_demo')
+    card['identity']['config'] = 'of an older config'
+    (bench.folder_of('dsc_demo') / 'run_card.json').write_text(json.dumps(card))
+    text = show_experiment('table3', bench.place, ('bupt2hitsz',))[0]
+    assert 'measured with other settings than the config has now: + clustering + DSJL + DSLU.' in text
+
+
 def test_runs_that_were_not_evaluated_are_counted(bench):
     bench.run('table3', rows=['cd', 'dsc'])
     assert 'not evaluated' not in show_experiment('table3', bench.place, ('bupt2hitsz',))[0]
