@@ -124,11 +124,17 @@ class BaseReID(BaseModel):
 
         ``modalities``, ``'rgb'`` or ``'ir'`` for each tracklet, are for encoders that need them.
         """
+        return self._run_encoder(self.backbone, inputs, modalities)
+
+    def _run_encoder(
+        self, encoder: nn.Module, inputs: Tensor, modalities: Sequence[str] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Run an encoder of this model's kind; in evaluation, in the precision of ``inference_dtype``."""
         batch = (inputs, modalities) if self.needs_modalities else (inputs,)
         if self.training or self.inference_dtype is None:
-            return self.backbone(*batch)
+            return encoder(*batch)
         with torch.autocast(inputs.device.type, self.inference_dtype):
-            static, dynamic = self.backbone(*batch)
+            static, dynamic = encoder(*batch)
         return static.float(), dynamic.float()
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:

@@ -134,8 +134,7 @@ class HierarchicalReID(AdaptiveReID):
         return super().ranking_parts(inputs, modalities)
 
     def _average_parts(self, inputs: Tensor, modalities: Sequence[str] | None) -> dict[str, Tensor]:
-        encode = self.average['backbone']
-        raw = encode(inputs, modalities) if self.needs_modalities else encode(inputs)
+        raw = self._run_encoder(self.average['backbone'], inputs, modalities)
         after_necks = (
             self.average[f'{name}_neck'](half) for name, half in zip(('static', 'dynamic'), raw, strict=True)
         )

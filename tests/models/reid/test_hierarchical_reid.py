@@ -123,6 +123,15 @@ def test_the_encoder_that_ranks(tracklets, evaluate):
     torch.testing.assert_close(model.train().average.training, False)
 
 
+def test_the_averaged_encoder_runs_in_the_precision_of_inference(tracklets):
+    model = build(inference_dtype='bfloat16').eval()
+    model.start_average()
+    inputs, samples = tracklets(BATCH)
+    static = model.extract_feat(inputs)[0]
+    assert not torch.equal(static, model.backbone(inputs)[0])
+    assert torch.equal(model.predict(inputs, samples)[0].static, static[0])
+
+
 def test_a_labeler_without_joint_clusters_is_named(tracklets):
     model = build(PseudoLabels(np.arange(8) % 3, np.arange(8) % 2, False))
     inputs, samples = tracklets(BATCH)
