@@ -1,8 +1,8 @@
-# DART (Yang et al., CVPR 2022): two networks of CAJ; each weighs the labels by what the other one believes of them.
+# DART (Yang et al., CVPR 2022): two networks of CAJ; each weights the labels by how likely the other one finds them.
 # Published with 20 % wrong labels: --cfg-options train_dataloader.dataset.label_noise=0.2
 _base_ = './caj.py'
 
-# Published: one epoch with all labels alike. The short epochs of the demo need two before losses tell anything.
+# Published: one epoch with all labels alike. The short epochs of the demo need two before the losses are informative.
 _warmup = 2 if _base_._demo else 1
 _trunk = dict(
     type='TwoStreamResNet',

@@ -30,7 +30,7 @@ if _base_._demo:
 else:
     # 16 clips = 4 people x 4, two of each modality
     train_dataloader = dict(sampler=dict(num_identities=4))
-    # The release means to multiply the rate of its prompt and temporal branch too, but under names that they lack.
+    # The release also means to raise the rate of its prompt and temporal branch, but these names match no parameter.
     optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'temporal_head.classifier': dict(lr_mult=10.0)}))
     param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], milestones=[30, 50, 70])]
     train_cfg = dict(max_epochs=80, val_interval=10)

@@ -24,7 +24,7 @@ def read_permutations(path: str | Path) -> dict[tuple[int, int], np.ndarray]:
     """
     path = Path(path)
     if not path.is_file():
-        raise DatasetError(f'{path}: no such file of permutations; {_RESTORE}')
+        raise DatasetError(f'{path}: no such permutation file; {_RESTORE}')
     try:
         cells = scipy.io.loadmat(path, variable_names=[VARIABLE])[VARIABLE]
         return dict(_matrices(cells, path))
@@ -34,7 +34,7 @@ def read_permutations(path: str | Path) -> dict[tuple[int, int], np.ndarray]:
         reason = f'it has no variable {VARIABLE}'
     except Exception as error:  # a damaged file may raise anything
         reason = ' '.join(str(error).split())[:100] or type(error).__name__
-    raise DatasetError(f'{path}: is no file of permutations of SYSU-MM01 ({reason}); {_RESTORE}')
+    raise DatasetError(f'{path}: is not a permutation file of SYSU-MM01 ({reason}); {_RESTORE}')
 
 
 def _matrices(cells: np.ndarray, path: Path) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
@@ -50,7 +50,7 @@ def _matrices(cells: np.ndarray, path: Path) -> Iterator[tuple[tuple[int, int], 
             values = np.atleast_2d(matrix).astype(np.int64) - 1
             if values.ndim != 2 or (np.sort(values, axis=1) != np.arange(values.shape[1])).any():
                 raise DatasetError(
-                    f'{path}: camera {camera}, person {person}: the rows are no permutations of pictures; {_RESTORE}'
+                    f'{path}: camera {camera}, person {person}: the rows are not permutations of pictures; {_RESTORE}'
                 )
             yield (camera, person), values
 

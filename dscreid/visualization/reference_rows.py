@@ -54,24 +54,25 @@ def mean_rows(groups: Mapping[str, Sequence[tuple[WorkDir, ReportRun]]]) -> tupl
 
 
 def published_rows(work_dirs: Sequence[WorkDir]) -> list[ReportRun]:
-    """Return the published figures of the configs of some runs, each once; empty for other configs."""
+    """Return the published figures of the configs of some runs, once for each data set; empty for other configs."""
     rows: dict[str, ReportRun] = {}
     for work_dir in work_dirs:
         entry = _published().get(work_dir.config_name or '')
         if entry is None or (config := work_dir.load_config()) is None:
             continue
         if figures := entry[1].get((protocol_of(config) or '').partition(':')[0]):
-            metrics = {name: value / 100 for name, value in figures.items()}
-            rows[entry[0]] = ReportRun(f'{entry[0]}, published (test-selected)', metrics, reference=True)
+            metrics = {name: value / 100 for name, value in figures['Published'].items()}
+            name = f'{entry[0]}, published for {figures["Dataset"]} (test-selected)'
+            rows[name] = ReportRun(name, metrics, reference=True)
     return list(rows.values())
 
 
 @cache
-def _published() -> dict[str, tuple[str, dict[str, dict[str, float]]]]:
-    """Map the names of configs to the name of the method, and its published figures, in percent, by protocol."""
+def _published() -> dict[str, tuple[str, dict[str, dict[str, Any]]]]:
+    """Map the names of configs to the name of the method, and the metafile's results by protocol, in percent."""
     content = mmengine.load(shipped_configs() / _METAFILE)
     return {
-        model['Name']: (model['In Collection'], {part['Protocol']: part['Published'] for part in model['Results']})
+        model['Name']: (model['In Collection'], {part['Protocol']: part for part in model['Results']})
         for model in content['Models']
     }
 

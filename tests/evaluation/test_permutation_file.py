@@ -117,10 +117,10 @@ def test_it_reaches_the_evaluation(write, tmp_path):
 
 
 @pytest.mark.parametrize(('change', 'fault'), [
-    (lambda content: content[0].__setitem__(0, np.array([[1, 1, 2]] * 10)), 'camera 1, person 1: the rows are no perm'),
-    (lambda content: content[0].__setitem__(0, np.array([[1, 2, 4]] * 10)), 'camera 1, person 1: the rows are no perm'),
+    (lambda content: content[0].__setitem__(0, np.array([[1, 1, 2]] * 10)), 'camera 1, person 1: the rows are not per'),
+    (lambda content: content[0].__setitem__(0, np.array([[1, 2, 4]] * 10)), 'camera 1, person 1: the rows are not per'),
 ])  # fmt: skip
-def test_rows_that_are_no_permutations(write, change, fault):
+def test_rows_that_are_not_permutations(write, change, fault):
     content = permutations(COUNTS)
     change(content)
     with pytest.raises(DatasetError, match=fault):
@@ -141,10 +141,10 @@ def test_a_file_of_other_pictures(write, pictures, counts, trials, fault):
 
 
 def test_files_that_cannot_be_used(write, tmp_path):
-    with pytest.raises(DatasetError, match=r'missing\.mat: no such file of permutations; restore it from the dataset'):
+    with pytest.raises(DatasetError, match=r'missing\.mat: no such permutation file; restore it from the dataset'):
         find_protocol(f'sysu_mm01_all_single:{tmp_path}/missing.mat')
     (tmp_path / 'text.mat').write_text('1,2,3')
-    with pytest.raises(DatasetError, match=r'text\.mat: is no file of permutations of SYSU-MM01'):
+    with pytest.raises(DatasetError, match=r'text\.mat: is not a permutation file of SYSU-MM01'):
         find_protocol(f'sysu_mm01_all_single:{tmp_path}/text.mat')
     with pytest.raises(DatasetError, match='it has no variable rand_perm_cam'):
         read_permutations(write(permutations(COUNTS), name='other'))

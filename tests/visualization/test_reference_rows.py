@@ -86,9 +86,18 @@ def test_a_trial_without_metrics_is_refused(run_of):
 def test_published_figures_of_a_config(run_of):
     work_dirs = find_work_dirs([str(run_of(trial, 0.3)) for trial in (1, 2)])
     (row,) = published_rows(work_dirs)
-    assert row.name == 'ADCA, published (test-selected)'
+    assert row.name == 'ADCA, published for RegDB (test-selected)'
     assert row.reference
     assert row.metrics == pytest.approx(dict(zip(NAMES, (0.6720, 0.6405, 0.6848, 0.6381), strict=True)))
+
+
+def test_two_data_sets_have_a_published_row_each(run_of):
+    work_dirs = find_work_dirs([
+        str(run_of(1, 0.3)), str(run_of(2, 0.3, config='adca_sysu_mm01', protocol='sysu_mm01_all_single')),
+    ])  # fmt: skip
+    assert [row.name for row in published_rows(work_dirs)] == [
+        f'ADCA, published for {name} (test-selected)' for name in ('RegDB', 'SYSU-MM01, all search')
+    ]
 
 
 @pytest.mark.parametrize('settings', [dict(config='my_method'), dict(protocol='regdb_visible2thermal')])

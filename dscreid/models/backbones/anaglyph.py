@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
-from dscreid.models.augmentation import LUMINANCE_WEIGHTS
 from dscreid.models.backbones.synchronized_norm import SynchronizedBatchNorm2d
 from dscreid.models.backbones.temporal_gates import FrameGate
 from dscreid.models.backbones.two_stream_resnet import LAYERS, TwoStreamResNet, pool_stripes
+from dscreid.models.color_jitter import luminance
 from dscreid.models.precision import full_precision
 from dscreid.registry import MODELS
 
@@ -116,12 +116,11 @@ class AnaglyphResNet(TwoStreamResNet):
 
     def reliefs(self, inputs: Tensor) -> Tensor:
         """Compute the normalized relief of normalized frames, float (N, T, 3, H, W), in the same shape."""
-        mean, std, weights = (
+        mean, std = (
             torch.tensor(values, dtype=inputs.dtype).to(inputs.device, non_blocking=True).view(3, 1, 1)
-            for values in (self.mean, self.std, LUMINANCE_WEIGHTS)
+            for values in (self.mean, self.std)
         )
-        gray = ((inputs * std + mean) * weights).sum(2)
-        return (emboss(gray * 255)[:, :, None] / 255 - mean) / std
+        return (emboss(luminance(inputs * std + mean) * 255) / 255 - mean) / std
 
     def weigh_frames(self, frames: Tensor) -> Tensor:
         """Average frame features x_t, float (N, T, D), weighted by what was seen before and after: (N, D).

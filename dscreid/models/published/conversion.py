@@ -41,8 +41,8 @@ def recognize(names: Iterable[str], path: str) -> str:
     if any(name.startswith('backbone.') for name in names):
         raise CheckpointError(f'{path}: has the names of this project already; use it as it is')
     raise CheckpointError(
-        f'{path}: is none of {", ".join(layout.title for layout in LAYOUTS.values())}; its weights are called '
-        f'{in_words(names[:3])}, ...'
+        f'{path}: is none of {", ".join(layout.title for layout in LAYOUTS.values())}; its weights have names '
+        f'such as {in_words(names[:3])}'
     )
 
 

@@ -59,5 +59,5 @@ def rename(weights: Mapping[str, Tensor], rules: Rules, path: str, title: str) -
             dropped.append(name)
         renamed |= {found.expand(target): value for target in targets if found}
     if unknown:
-        raise CheckpointError(f'{path}: is not {title} that is known here (unknown {in_words(unknown)})')
+        raise CheckpointError(f'{path}: is not a supported form of {title} (unknown weights: {in_words(unknown)})')
     return renamed, sorted(dropped)

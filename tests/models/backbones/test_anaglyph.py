@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from dscreid.errors import ConfigError
-from dscreid.models.augmentation import LUMINANCE_WEIGHTS
 from dscreid.models.backbones import AnaglyphResNet
 from dscreid.models.backbones.anaglyph import CrossAttentionBlock, emboss
+from dscreid.models.color_jitter import LUMINANCE_WEIGHTS
 
 MODALITIES = ['rgb', 'ir', 'ir']
 
