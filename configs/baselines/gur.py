@@ -18,7 +18,7 @@ _numbers = dict(
     hitsz2bupt=dict(_paper, topk=3),
     # for 12 tracklets per identity and modality
     demo=dict(iterations=50, phases=8, val_interval=4, milestones=[4, 7], unify=4, end_of_joint=6, topk=10),
-)[_base_.direction]
+)[_base_.direction.removesuffix('_short')]
 train_dataloader = dict(sampler=dict(iterations=_numbers['iterations']))
 train_cfg = dict(max_epochs=_numbers['phases'], val_interval=_numbers['val_interval'])
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=_numbers['milestones'], gamma=0.1)]

@@ -11,7 +11,7 @@ _topk = dict(
     # twice the 2.7 tracklets per identity and modality, like 20 for 10 images on RegDB (inferred, untested)
     hitsz2bupt=5,
     demo=12,  # the tracklets of one identity and modality
-)[_base_.direction]
+)[_base_.direction.removesuffix('_short')]
 
 model = dict(
     # weight from the authors' readme (the defaults of their code differ), alternation from their code

@@ -25,8 +25,8 @@ def test_a_file_that_is_no_config(tmp_path, text):
 
 @pytest.mark.parametrize('name', ['baselines/gur', 'dsc/agreement'])
 def test_a_direction_for_which_a_method_has_no_settings_is_named(name):
-    with pytest.raises(ConfigError, match=r"no settings for the direction 'demo_short'; choose another .*, or add"):
-        load_config(f'{name}_demo_short')
+    with pytest.raises(ConfigError, match=r"no settings for the direction 'own'; choose another .*, or add"):
+        load_config(f'{name}_own')
 
 
 def test_helpers_are_left_out_and_unread_ones_refused(tmp_path):

@@ -45,6 +45,13 @@ def test_figures_without_a_row_are_quoted_in_a_note(places):
         assert (quoted in summary.notes) is expected
 
 
+@pytest.mark.parametrize('experiment', ['table3', 'methods', 'beyond'])
+def test_all_rows_run_on_the_short_worlds(places, experiment):
+    place = places['synthetic-short']
+    for row in find_experiment(experiment).rows:
+        assert place.row_config(row, 'bupt2hitsz').direction == 'demo_short'
+
+
 @pytest.mark.parametrize('data', PRESETS)
 def test_supervised_rows_train_on_labels_of_the_target(places, data):
     place = places[data]
