@@ -7,7 +7,8 @@ import torch
 
 from dscreid.lab.dataset_checks import Severity
 from dscreid.lab.doctor import batches, memory
-from dscreid.lab.doctor.batches import Step, small_part, try_step
+from dscreid.lab.doctor.batches import Step, fill_identity_memories, small_part, try_step
+from dscreid.models.reid import SupervisedReID
 
 CPU = torch.device('cpu')
 
@@ -63,3 +64,22 @@ def test_a_long_batch_is_scaled(monkeypatch):
     finding, _ = try_step(step, CPU, 'x')
     assert set(sizes) == {2}
     assert (finding.severity, 'forecast from 2 of them' in finding.message) == (Severity.OK, True)
+
+
+class Colors(torch.nn.Module):
+    """An encoder whose features are the mean colors."""
+
+    embed_dim = 3
+
+    def forward(self, inputs):
+        return inputs.mean((1, 3, 4)), inputs.mean((1, 3, 4))
+
+
+def test_heads_with_a_memory_can_be_tried_before_training():
+    heads = dict(memory=dict(type='IdentityMemoryHead', part='static'))
+    losses = dict(memory=dict(type='IdentityLoss', part='memory_head'))
+    model = SupervisedReID(Colors(), num_classes=4, heads=heads, losses=losses, data_preprocessor={})
+    fill_identity_memories(model)
+    memory = model.memory_head.checked_memory()
+    assert memory.shape == (4, 3)
+    assert memory.std() > 0.1

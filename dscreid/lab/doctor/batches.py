@@ -20,7 +20,7 @@ from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.building import build_loader, try_loader, try_model
 from dscreid.lab.doctor.memory import is_out_of_memory, optimizer_bytes, within_free_memory
 from dscreid.lab.doctor.stages import Stage
-from dscreid.models.reid import BaseReID
+from dscreid.models.reid import BaseReID, SupervisedReID
 from dscreid.structures import Modality
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.quantities import size_text
@@ -121,6 +121,8 @@ def _train_step(stage: Stage, model: BaseReID, loader: DataLoader) -> Step:
     if stage.name == 'adaptation':
         check_both_modalities(loader.dataset)
         _fill_memories(model, loader)
+    elif isinstance(model, SupervisedReID):
+        fill_identity_memories(model)
     batch, seconds = _first_batch(loader)
     model.train()
     return Step('training step', batch, seconds, partial(_forward_and_backward, model), optimizer_bytes(model))
@@ -181,6 +183,12 @@ def _fill_memories(model: BaseReID, loader: DataLoader) -> None:
     model.reset_memories(rgb, ir, labels, rows[Modality.RGB], rows[Modality.IR])
     sampler: Any = loader.sampler
     sampler.set_labels(labels.rgb, labels.ir, *([] if labels.joint is None else [labels.joint]))
+
+
+def fill_identity_memories(model: SupervisedReID) -> None:
+    """Set the memories of a model's heads to random vectors, so that its losses can be computed before any training."""
+    heads = model.memory_heads.items()
+    model.fill_memories({name: torch.randn_like(head.memory) / len(head.memory[0]) ** 0.5 for name, head in heads})
 
 
 def _forward_and_backward(model: BaseReID, batch: dict[str, Any]) -> None:
