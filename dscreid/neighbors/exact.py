@@ -22,7 +22,7 @@ def exact_neighbors(queries: Tensor, gallery: Tensor, k: int, self_first: bool =
     similarity = queries.new_empty((len(queries), k))
     index = torch.empty((len(queries), k), dtype=torch.int64, device=queries.device)
     row_blocks, column_blocks = _blocks(queries, gallery)
-    # One buffer for all blocks: fresh pages for each would cost a tenth of the product's time.
+    # One buffer for all blocks: fresh pages for each cost up to a tenth of the product's time.
     largest = [max(map(_length, blocks), default=0) for blocks in (row_blocks, column_blocks)]
     buffer = queries.new_empty(largest[0] * largest[1])
     for rows in row_blocks:

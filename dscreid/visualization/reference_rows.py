@@ -44,7 +44,8 @@ def mean_rows(groups: Mapping[str, Sequence[tuple[WorkDir, ReportRun]]]) -> tupl
             raise ConfigError(f'--mean: {missing[0].name} was not evaluated: {missing[0].reason}')
         kinds = [_kind(work_dir) for work_dir, _ in members]
         if repeated := [kind for kind in kinds if kinds.count(kind) > 1]:
-            raise ConfigError(f'--mean: two runs of {name} have {repeated[0]}; leave one of them out')
+            what = repeated[0] or 'no recorded trial and seed'
+            raise ConfigError(f'--mean: two runs of {name} have {what}; leave one of them out')
         rows.append(_mean(f'{name}, mean of {len(runs)} runs', runs))
         selected = [row for work_dir, run in members for row in selected_row(run, work_dir.metrics)]
         if len(selected) == len(runs):

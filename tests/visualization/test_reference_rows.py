@@ -77,6 +77,15 @@ def test_a_trial_that_is_counted_twice_is_refused(run_of):
         mean_rows({'adca_regdb': [*members, members[0]]})
 
 
+def test_runs_without_a_config_cannot_be_told_apart(run_of):
+    folders = run_of(1, 0.3), run_of(2, 0.3)
+    for folder in folders:
+        for config in folder.rglob('*.py'):
+            config.unlink()
+    with pytest.raises(ConfigError, match='two runs of adca have no recorded trial and seed; leave one of them out'):
+        mean_rows({'adca': loaded(*folders)})
+
+
 def test_a_trial_without_metrics_is_refused(run_of):
     members = loaded(run_of(1, 0.3, evaluated=False, reason='no test set'), run_of(2, 0.3))
     with pytest.raises(ConfigError, match=r'--mean: .* was not evaluated: no test set'):
