@@ -135,6 +135,13 @@ def test_the_weights_of_torchvision_are_named_if_they_are_missing(tmp_path, monk
         model.init_weights()
 
 
+@pytest.mark.parametrize('name', ['pgm_first', 'pgm'])
+def test_the_non_local_blocks_of_pgm_are_as_narrow_as_released(name):
+    for direction in LAYOUTS:
+        backbone = load_config(IMAGES / f'{name}_{direction}.py').model.backbone
+        assert (backbone.non_local, backbone.non_local_channels) == (True, 1)
+
+
 def test_the_page_prints_the_published_figures_of_the_metafile():
     content = mmengine.load(IMAGES / 'metafile.yml')
     rows = dict(re.findall(r'^\| `images/(\w+)_\*`[^|]*(\|.*)$', (DOCS / 'check_us.md').read_text(), flags=re.M))

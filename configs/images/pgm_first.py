@@ -3,9 +3,14 @@ _base_ = '../_base_/images/{{$DSCREID_DIRECTION:sysu_mm01}}.py'
 
 _is_sysu = _base_.direction == 'sysu_mm01'
 model = dict(
-    # resnet_agw.py: of this family, only PGM keeps AGW's non-local blocks
+    # resnet_agw.py: of this family, only PGM keeps AGW's non-local blocks; their width is 1 (reduc_ratio // reduc_ratio)
     backbone=dict(
-        _delete_=True, type='TwoStreamResNet', non_local=True, gem_power=3.0, pretrained=_base_.resnet50.pretrained
+        _delete_=True,
+        type='TwoStreamResNet',
+        non_local=True,
+        non_local_channels=1,
+        gem_power=3.0,
+        pretrained=_base_.resnet50.pretrained,
     ),
     # ColorJitter(0.5, 0.5, 0.5, 0.5) on the second visible view; in this stage on SYSU-MM01 also on infrared pictures
     data_preprocessor=dict(
