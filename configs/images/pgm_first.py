@@ -3,7 +3,7 @@ _base_ = '../_base_/images/{{$DSCREID_DIRECTION:sysu_mm01}}.py'
 
 _is_sysu = _base_.direction == 'sysu_mm01'
 model = dict(
-    # resnet_agw.py: of this family, only PGM keeps AGW's non-local blocks; their width is 1 (reduc_ratio // reduc_ratio)
+    # resnet_agw.py: of this family, only PGM keeps AGW's non-local blocks, which have a width of 1
     backbone=dict(
         _delete_=True,
         type='TwoStreamResNet',
