@@ -4,8 +4,8 @@ _base_ = '../_base_/methods/supervised.py'
 
 # published: from epoch 40 of 201
 _late = 1 if _base_._demo else 40
-# The loss is a sum over pairs of 16 rows, divided by 2,048 features, beside means over rows. For the demo's 32 rows and
-# 512 features, a sixteenth keeps the balance.
+# The loss is a sum over pairs of 16 rows, divided by 2,048 features; the other losses are means over rows. For the
+# demo's 32 rows and 512 features, a sixteenth keeps the balance.
 _easy = dict(type='EasyPositiveLoss', weight=1 / 16 if _base_._demo else 1.0)
 model = dict(
     backbone=dict(

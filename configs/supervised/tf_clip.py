@@ -1,4 +1,4 @@
-# TF-CLIP (Yu et al., AAAI 2024): as CLIP-ReID, with the mean clip features of each person in the place of texts, and a
+# TF-CLIP (Yu et al., AAAI 2024): as CLIP-ReID, with the mean clip features of each person instead of texts, and a
 # temporal branch. Values are those of the released configs/vit_clipreid.yml.
 _base_ = './clip_reid.py'
 

@@ -31,7 +31,7 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
     if record is None:
         raise CheckpointError(
             f'{last.parent / RECORD_FILE}, which says what {criterion} chose, is missing; run again with --overwrite, '
-            'or evaluate a checkpoint with tools/test.py'
+            'or evaluate a checkpoint with dscreid test'
         )
     kept = record.kept
     entry: dict[str, Any] = dict(file=last.name, epoch=None, criterion=criterion, value=None)
