@@ -35,7 +35,7 @@ def test_a_page_holds_claims_tables_and_pictures_of_runs_only(bench):
     assert '+ clustering + DSLU |' not in text.partition('## Table 3')[2]
     assert 'Table 4' not in text.partition('## Table 3')[2]
     pictures = {path.name for path in file.parent.glob('*.svg')}
-    assert pictures == {f'fake_{name}_bupt2hitsz_gains.svg' for name in ('table2', 'table3', 'beyond')}
+    assert pictures == {f'fake_{name}_bupt2hitsz_gains.svg' for name in ('table2', 'table3', 'methods', 'beyond')}
     assert all(f']({name})' in text for name in pictures)
 
 
