@@ -33,20 +33,32 @@ def write_result_page(place: Place, file: Path) -> Path:
     judgments = judge_claims(place, directions, _seeds(place, directions, tuning=False))
     if any(judgment.gain for judgment in judgments):
         parts += ['## Claims', _CLAIMS_NOTE + _left_out(place), claims_markdown(judgments)]
-    for experiment in EXPERIMENTS.values():
+    for experiment, have, rows in _tables(place, directions):
         seeds = _seeds(place, directions, experiment.tuning)
-        rows = _rows_with_runs(place, experiment, directions, seeds)
-        if experiment.kind != 'table' or sum(row.method not in _REFERENCES for row in rows) < 2:
-            continue  # nothing to compare
-        # Tables 1 and 2 compare the same methods, each in its own direction
-        shown = [one for one in directions if experiment.table not in (1, 2) or one in experiment.directions]
-        have = [one for one in shown if any(cards_by_seed(place, row, one, seeds) for row in rows)]
-        for number, summary in enumerate(summarize(place, experiment, rows, have, seeds) if have else ()):
+        for number, summary in enumerate(summarize(place, experiment, rows, have, seeds)):
             name = f'{file.stem}_{experiment.name}_{[*have, "both"][number]}'
             parts += [to_markdown(summary).replace('### ', '## ', 1), *_pictures(summary, page.with_name(name))]
     with replacing(page) as temporary:
         temporary.write_text('\n\n'.join(parts) + '\n', encoding='utf-8')
     return page
+
+
+def _tables(place: Place, directions: Sequence[str]) -> Iterator[tuple[Experiment, list[str], tuple[Row, ...]]]:
+    """Yield each table that compares something which no earlier one does, with its directions and rows with runs."""
+    told: list[tuple[bool, list[str], set[str]]] = []
+    for experiment in EXPERIMENTS.values():
+        seeds = _seeds(place, directions, experiment.tuning)
+        rows = _rows_with_runs(place, experiment, directions, seeds)
+        # Tables 1 and 2 compare the same methods, each in its own direction
+        shown = [one for one in directions if experiment.table not in (1, 2) or one in experiment.directions]
+        have = [one for one in shown if any(cards_by_seed(place, row, one, seeds) for row in rows)]
+        methods = {row.tag or row.method for row in rows}
+        repeats = any(
+            (experiment.tuning, have) == (tuning, earlier) and methods <= known for tuning, earlier, known in told
+        )
+        if experiment.kind == 'table' and have and len(methods.difference(_REFERENCES)) > 1 and not repeats:
+            told.append((experiment.tuning, have, methods))
+            yield experiment, have, rows
 
 
 def _head(place: Place, file: Path) -> str:
