@@ -12,7 +12,7 @@ def test_pseudo_labels_beside_the_dense_reference(run_benchmark):
     assert [(result['features'], result['size']) for result in results] == [
         (kind, size) for kind in ('clustered', 'random') for size in (200, 400)
     ]
-    assert all(result[step] > 0 for result in results for step in ('knn', 'jaccard', 'dbscan', 'dslu', 'products'))
+    assert all(result[step] > 0 for result in results for step in ('knn', 'jaccard', 'dbscan', 'dslu'))
     assert ['reference' in result for result in results] == [True, False, True, False]
     lines = text.splitlines()
     assert [line.split('|')[-2].strip() for line in lines if line.startswith('| clustered | 200')][1] == '1.0000'
@@ -25,6 +25,13 @@ def test_pseudo_labels_of_each_search(run_benchmark, search):
     values, text = run_benchmark('pseudo_labels', *sizes, '--search', search)
     assert f'search {search}' in text
     assert values['results'][0]['forecast'] > 0
+
+
+def test_unification_beside_its_products(run_benchmark):
+    values, text = run_benchmark('unification', '--sizes', 200, 300, '--dim', 32, '--rounds', 3)
+    assert [result['size'] for result in values['results']] == [200, 300]
+    assert all(result[key] > 0 for result in values['results'] for key in ('products', 'dslu', 'ratio'))
+    assert text.count('| 200 |') == text.count('| 300 |') == 1
 
 
 def test_labels_of_an_index_beside_those_of_exact_search(run_benchmark):

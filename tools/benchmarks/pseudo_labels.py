@@ -14,7 +14,7 @@ import torch
 from machine import in_fresh_process, median_seconds, peak_bytes_of
 from results import Table, add_out_argument, fitted_exponent, publish
 
-STEPS = {'knn': 'kNN', 'jaccard': 'Jaccard', 'dbscan': 'DBSCAN', 'dslu': 'DSLU', 'products': 'its products'}
+STEPS = {'knn': 'kNN', 'jaccard': 'Jaccard', 'dbscan': 'DBSCAN', 'dslu': 'DSLU'}
 K1, K2, EPS, MIN_SAMPLES = 30, 6, 0.6, 4
 
 
@@ -45,8 +45,7 @@ def main() -> None:
         ],
         [
             'Cluster: kNN, Jaccard distance and DBSCAN together, which the dense reference does too; DSLU has three '
-            'searches of its own, whose matrix products alone take the seconds of *its products*. GB: peak memory of '
-            'the whole process, libraries included. MB beyond: peak of a '
+            'searches of its own. GB: peak memory of the whole process, libraries included. MB beyond: peak of a '
             'clustering beyond the process with its features. Forecasts: dscreid/pseudo_labels/clustering/forecast.py. '
             "Equal: share of tracklets with the reference's label.",
             *_growth(results),
@@ -110,19 +109,7 @@ def measure(kind: str, size: int, dim: int, repeats: int, search: str, parameter
 
     with search_with(asked):
         result['dslu'] = median_seconds(unify_and_correct, repeats)
-    searches = [(static, static), (dynamic, dynamic), (features, features)]
-    result['products'] = median_seconds(lambda: [multiply_in_blocks(*pair) for pair in searches], repeats)
     return result | {'pairs': int(graph.nnz), 'labels': labels.tolist()}
-
-
-def multiply_in_blocks(queries: torch.Tensor, gallery: torch.Tensor) -> None:
-    """Compute all inner products of (N, D) and (M, D) rows, a block of rows at a time, each over the last one."""
-    from dscreid.utils.chunks import row_chunks
-
-    blocks, gallery = row_chunks(len(queries), len(gallery)), gallery.contiguous()
-    product = queries.new_empty(blocks[0].stop, len(gallery))
-    for rows in blocks:
-        torch.mm(queries[rows], gallery.T, out=product[: len(queries[rows])])
 
 
 def measure_reference(kind: str, size: int, dim: int) -> dict:
