@@ -9,6 +9,7 @@ from operator import index
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from torch import Tensor
 
@@ -81,7 +82,9 @@ def unify_labels(
     return results if return_votes else results[0]
 
 
-def pool_votes(labels: Labels, votes: Labels, clusters: Labels, min_share: float = 0.0) -> np.ndarray:
+def pool_votes(
+    labels: Labels, votes: Labels, clusters: Labels, min_share: float = 0.0, one_to_one: bool = False
+) -> np.ndarray:
     """Let the members of each visible cluster agree on one unified label (not in the paper).
 
     Clusters within a modality are usually purer than single votes across modalities, so a cluster should not be divided
@@ -91,31 +94,31 @@ def pool_votes(labels: Labels, votes: Labels, clusters: Labels, min_share: float
         labels: int64 (Nv,) on the CPU, unified labels of :func:`unify_labels`, -1 = none.
         votes: int64 (Nv,), the votes of each label, at least 0.
         clusters: int64 (Nv,), visible clusters, -1 = outlier. Outliers keep their own labels.
-        min_share: Share of the cluster's votes, in [0, 1], that the winner needs; with less, the members get -1.
+        min_share: Share of the cluster's votes, in [0, 1], that its label needs; with less, the members get -1.
+        one_to_one: Whether no two clusters may have the same label: the pairs of clusters and labels with the largest
+            sum of votes are chosen. Members of a cluster that is left without a label get -1. Needs memory for clusters
+            x labels.
 
     Returns int64 (Nv,), -1 = none.
     """
     labels, votes, clusters = (np.asarray(one) for one in (labels, votes, clusters))
     if not len(labels) == len(votes) == len(clusters):
         raise ValueError(f'{len(labels)} labels, {len(votes)} votes, {len(clusters)} clusters: one each per tracklet')
-    check_pooling(min_share)
-    pooled = labels.copy()
+    check_pooling(min_share, one_to_one)
     members, voters = clusters >= 0, (clusters >= 0) & (labels >= 0)
     shape = (clusters.max(initial=-1) + 1, labels.max(initial=-1) + 1)
     sums = csr_array((votes[voters].astype(float), (clusters[voters], labels[voters])), shape=shape)
-    winner = np.full(shape[0], -1, np.int64)
-    if sums.nnz:
-        total, most = sums.sum(axis=1), sums.max(axis=1).toarray().ravel()
-        known = (most > 0) & (most >= min_share * total)
-        winner[known] = sums.argmax(axis=1)[known]
-    pooled[members] = winner[clusters[members]]
-    return pooled
+    chosen, most = _paired(sums) if one_to_one else _most_voted(sums)
+    known = (most > 0) & (most >= min_share * sums.sum(axis=1))
+    return np.where(members, np.where(known, chosen, -1)[clusters] if len(known) else -1, labels)
 
 
-def check_pooling(min_share: float = 0.0) -> None:
-    """Check the parameters of :func:`pool_votes`; raises ValueError."""
+def check_pooling(min_share: float = 0.0, one_to_one: bool = False) -> None:
+    """Check the parameters of :func:`pool_votes`; raises ValueError or TypeError."""
     if not 0 <= min_share <= 1:
         raise ValueError(f'min_share must lie in [0, 1], got {min_share}')
+    if not isinstance(one_to_one, bool):
+        raise TypeError(f'one_to_one must be True or False, got {one_to_one!r}')
 
 
 def correct_labels(
@@ -231,6 +234,22 @@ def check_correction(
     if index(topk) < 1 or lowest < 0 or total == 0 or not isfinite(total):
         given = f'{topk}, {static_weight} and {dynamic_weight}'
         raise ValueError(f'topk must be >= 1, static_weight and dynamic_weight >= 0 and not both 0, got {given}')
+
+
+def _most_voted(sums: csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's column with the largest sum, int64 (R,), the smallest in a tie, and that sum, float (R,)."""
+    if not sums.shape[1]:
+        return np.full(sums.shape[0], -1, np.int64), np.zeros(sums.shape[0])
+    return sums.argmax(axis=1), sums.max(axis=1).toarray().ravel()
+
+
+def _paired(sums: csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """Return a column for each row, int64 (R,), no column twice, and their sums (R,): -1 and 0 for a row left over."""
+    dense = sums.toarray()
+    rows, columns = linear_sum_assignment(dense, maximize=True)
+    partner, most = np.full(len(dense), -1, np.int64), np.zeros(len(dense))
+    partner[rows], most[rows] = columns, dense[rows, columns]
+    return partner, most
 
 
 def _winners(votes: Tensor, outliers_vote: bool, weights: Tensor | None = None, own: Tensor | None = None) -> Tensor:

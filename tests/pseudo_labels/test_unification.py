@@ -1,5 +1,7 @@
 """GUR in unification.py against its formulas on dense matrices, and by hand."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -162,9 +164,42 @@ def test_a_cluster_is_not_divided_by_its_votes():
     np.testing.assert_array_equal(pool_votes(labels, votes, clusters, min_share=0.7), [-1, -1, -1, -1, -1, 2])
 
 
+def largest_sum_of_pairs(labels, votes, clusters):
+    """The largest sum of votes of pairs of clusters and labels, none of them twice, by trying all."""
+    voters = (clusters >= 0) & (labels >= 0)
+    rows = sorted(set(clusters[clusters >= 0].tolist()))
+    columns = [*sorted(set(labels[voters].tolist())), *[None] * len(rows)]
+    voted = {
+        (c, label): int(votes[voters & (clusters == c) & (labels == label)].sum()) for c in rows for label in columns
+    }
+    choices = (zip(rows, chosen, strict=True) for chosen in permutations(columns, len(rows)))
+    return max(sum(voted[pair] for pair in pairs) for pairs in choices)
+
+
+@given(st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 4), st.integers(-1, 2)), max_size=30))
+def test_no_two_clusters_share_a_label_one_to_one(rows):
+    labels, votes, clusters = np.array(rows, np.int64).reshape(-1, 3).T
+    pooled = pool_votes(labels, votes, clusters, one_to_one=True)
+    np.testing.assert_array_equal(pooled[clusters < 0], labels[clusters < 0])
+    pairs = {(c, label) for c, label in zip(clusters.tolist(), pooled.tolist(), strict=True) if c >= 0 <= label}
+    assert len(pairs) == len({c for c, _ in pairs}) == len({label for _, label in pairs})
+    kept = sum(int(votes[(clusters == c) & (labels == label)].sum()) for c, label in pairs)
+    assert kept == largest_sum_of_pairs(labels, votes, clusters)
+
+
+def test_a_cluster_may_lose_its_most_voted_label_to_another():
+    labels, votes, clusters = np.array([0, 1, 0, 0, 1]), np.array([5, 3, 6, 2, 1]), np.array([0, 0, 1, 2, 2])
+    np.testing.assert_array_equal(pool_votes(labels, votes, clusters), [0, 0, 0, 0, 0])
+    np.testing.assert_array_equal(pool_votes(labels, votes, clusters, one_to_one=True), [1, 1, 0, -1, -1])
+    # 3 of the 8 votes of cluster 0
+    np.testing.assert_array_equal(pool_votes(labels, votes, clusters, 0.4, one_to_one=True), [-1, -1, 0, -1, -1])
+
+
 def test_pooling_needs_one_vote_per_tracklet_and_a_share():
     one, two = np.zeros(1, np.int64), np.zeros(2, np.int64)
     with pytest.raises(ValueError, match='1 labels, 2 votes, 2 clusters'):
         pool_votes(one, two, two)
     with pytest.raises(ValueError, match=r'min_share must lie in \[0, 1\], got 2'):
         pool_votes(one, one, one, min_share=2)
+    with pytest.raises(TypeError, match="one_to_one must be True or False, got 'no'"):
+        pool_votes(one, one, one, one_to_one='no')
