@@ -155,6 +155,12 @@ _DETAILS = (
     _detail('unification: votes pooled by cluster', 'pooled', **{f'{_UNIFY}__pooled': {'min_share': 0.0}}),
     _detail('unification: whitened features', 'whitened', **{f'{_UNIFY}__whitening': {'shrinkage': 0.1}}),
     _PLUS,
+    Row(
+        'DSC plus, no two clusters with one label',
+        'dsc_plus',
+        {f'{_DSLU}.pooled': {'min_share': 0.1, 'one_to_one': True}},
+        'one_to_one',
+    ),
     _BOUND,
 )
 _STAGES = {
