@@ -13,6 +13,7 @@ import torch
 from hand_made_layouts import Worlds
 from milvus_servers import milvus_lite_server
 from rank_pool import RankPool
+from tiny_methods import ROOTS, render_worlds
 from tiny_runs import write_tiny_configs
 
 from dscreid.apis.train import RunOptions, run_experiment
@@ -128,6 +129,21 @@ def load_tool():
         return module
 
     return load
+
+
+@pytest.fixture(scope='session')
+def rendered_method_worlds(tmp_path_factory):
+    render_worlds(folder := tmp_path_factory.mktemp('method_worlds'))
+    return folder
+
+
+@pytest.fixture
+def method_worlds(rendered_method_worlds, monkeypatch):
+    """Folder of tiny worlds, in which all data roots of shipped configs of videos lie."""
+    for layout, names in ROOTS.items():
+        for name in names:
+            monkeypatch.setenv(f'DSCREID_{name}', str(rendered_method_worlds / layout))
+    return rendered_method_worlds
 
 
 @pytest.fixture

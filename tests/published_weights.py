@@ -136,13 +136,13 @@ def _non_local(weights, place, maps):
 
 # --- transformers -----------------------------------------------------------------------------------------------------
 
-WIDTH, HEADS, LAYERS = 128, 2, 3
+WIDTH, HEAD_WIDTH, LAYERS = 128, 64, 3
 
 
 def attention(tokens, weight, bias, out_weight, out_bias):
     """Multi-head self-attention of tokens, float (B, L, D)."""
     query, key, value = (
-        part.unflatten(2, (HEADS, -1)).transpose(1, 2) for part in F.linear(tokens, weight, bias).chunk(3, dim=2)
+        part.unflatten(2, (-1, HEAD_WIDTH)).transpose(1, 2) for part in F.linear(tokens, weight, bias).chunk(3, dim=2)
     )
     affinity = (query @ key.transpose(2, 3) * query.shape[3] ** -0.5).softmax(dim=3)
     return F.linear((affinity @ value).transpose(1, 2).flatten(2), out_weight, out_bias)
@@ -152,41 +152,42 @@ def layer_norm(weights, name, tokens, eps=1e-5):
     return F.layer_norm(tokens, tokens.shape[-1:], weights[f'{name}.weight'], weights[f'{name}.bias'], eps)
 
 
-def clip_reid_weights(cameras=0, seed=0, size=SIZE):
-    """As CLIP-ReID's model/make_model_clipreid.py names them."""
+def clip_reid_weights(cameras=0, seed=0, size=SIZE, width=WIDTH, layers=LAYERS, joint_width=64):
+    """As CLIP-ReID's model/make_model_clipreid.py names them; those of the text side are a selection."""
     draw = Draw(seed)
-    draw.normal('image_encoder.class_embedding', WIDTH)
-    draw.normal('image_encoder.positional_embedding', 1 + size[0] * size[1] // 256, WIDTH, scale=0.5)
-    draw.normal('image_encoder.proj', WIDTH, 64)
-    draw.normal('image_encoder.conv1.weight', WIDTH, 3, 16, 16)
+    draw.normal('image_encoder.class_embedding', width)
+    draw.normal('image_encoder.positional_embedding', 1 + size[0] * size[1] // 256, width, scale=0.5)
+    draw.normal('image_encoder.proj', width, joint_width, scale=width**-0.5)
+    draw.normal('image_encoder.conv1.weight', width, 3, 16, 16)
     for name in ('ln_pre', 'ln_post'):
-        draw.norm(f'image_encoder.{name}', WIDTH)
-    for number in range(LAYERS):
+        draw.norm(f'image_encoder.{name}', width)
+    for number in range(layers):
         place = f'image_encoder.transformer.resblocks.{number}'
-        draw.normal(f'{place}.attn.in_proj_weight', 3 * WIDTH, WIDTH)
-        draw.normal(f'{place}.attn.in_proj_bias', 3 * WIDTH, scale=0.1)
-        draw.linear(f'{place}.attn.out_proj', WIDTH, WIDTH)
-        draw.linear(f'{place}.mlp.c_fc', 4 * WIDTH, WIDTH)
-        draw.linear(f'{place}.mlp.c_proj', WIDTH, 4 * WIDTH)
+        draw.normal(f'{place}.attn.in_proj_weight', 3 * width, width)
+        draw.normal(f'{place}.attn.in_proj_bias', 3 * width, scale=0.1)
+        draw.linear(f'{place}.attn.out_proj', width, width)
+        draw.linear(f'{place}.mlp.c_fc', 4 * width, width)
+        draw.linear(f'{place}.mlp.c_proj', width, 4 * width)
         for name in ('ln_1', 'ln_2'):
-            draw.norm(f'{place}.{name}', WIDTH)
-    for suffix, width in (('', WIDTH), ('_proj', 64)):
-        draw.norm(f'bottleneck{suffix}', width, statistics=True)
-        draw.normal(f'classifier{suffix}.weight', 5, width)
+            draw.norm(f'{place}.{name}', width)
+    for suffix, columns in (('', width), ('_proj', joint_width)):
+        draw.norm(f'bottleneck{suffix}', columns, statistics=True)
+        draw.normal(f'classifier{suffix}.weight', 5, columns)
     for name in ('prompt_learner.cls_ctx', 'prompt_learner.token_prefix', 'text_encoder.ln_final.weight'):
         draw.normal(name, 5, 4)
     if cameras:
-        draw.normal('cv_embed', cameras, WIDTH)
+        draw.normal('cv_embed', cameras, width)
     return draw.weights
 
 
 def clip_reid_forward(weights, images):
-    """Class token after the last norm, and the neck's output, of images, float (B, 3, H, W)."""
+    """What a test compares (NECK_FEAT 'before' and 'after'), before its L2 norm, of images, float (B, 3, H, W)."""
     name = 'image_encoder'
     tokens = F.conv2d(images, weights[f'{name}.conv1.weight'], stride=16).flatten(2).transpose(1, 2)
     tokens = torch.cat([weights[f'{name}.class_embedding'].expand(len(tokens), 1, -1), tokens], dim=1)
     tokens = layer_norm(weights, f'{name}.ln_pre', tokens + weights[f'{name}.positional_embedding'])
-    for number in range(LAYERS):
+    layers = len({key.split('.')[3] for key in weights if key.startswith(f'{name}.transformer.')})
+    for number in range(layers):
         own = {
             key.removeprefix(f'{name}.transformer.resblocks.{number}.'): value
             for key, value in weights.items()
@@ -199,7 +200,11 @@ def clip_reid_forward(weights, images):
             inner * torch.sigmoid(1.702 * inner), own['mlp.c_proj.weight'], own['mlp.c_proj.bias']
         )
     feature = layer_norm(weights, f'{name}.ln_post', tokens)[:, 0]
-    return feature, batch_norm(weights, 'bottleneck', feature)
+    projected = feature @ weights[f'{name}.proj']
+    after_necks = [
+        batch_norm(weights, 'bottleneck', feature), batch_norm(weights, 'bottleneck_proj', projected)
+    ]  # fmt: skip
+    return torch.cat([feature, projected], dim=1), torch.cat(after_necks, dim=1)
 
 
 CHANNELS = 64  # of SDCL's convolutions

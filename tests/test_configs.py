@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
-from tiny_methods import ROOTS, render_worlds, shrink, shrink_batches
+from tiny_methods import shrink, shrink_batches
 from tiny_runner import make_runner
 
 from dscreid.apis.build import build_runner
@@ -31,19 +31,9 @@ LOADING = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'default_hoo
 every_config = pytest.mark.parametrize('path', FILES, ids=NAMES)
 
 
-@pytest.fixture(scope='module')
-def worlds(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('worlds')
-    render_worlds(folder)
-    return folder
-
-
 @pytest.fixture
-def load(worlds, monkeypatch):
+def load(method_worlds):
     """Function that loads a config with all data roots in the tiny worlds."""
-    for layout, names in ROOTS.items():
-        for name in names:
-            monkeypatch.setenv(f'DSCREID_{name}', str(worlds / layout))
 
     def load(path):
         config = load_config(path)
@@ -55,7 +45,9 @@ def load(worlds, monkeypatch):
 
 def test_there_are_configs():
     assert {'dsc/dsc_bupt2hitsz.py', 'source/stp_bupt.py', 'baselines/gur_demo.py'} <= set(NAMES)
-    assert directions_of(CONFIGS / 'baselines/gur.py') == ['bupt2hitsz', 'demo', 'demo_short', 'hitsz2bupt', 'own']
+    assert directions_of(CONFIGS / 'baselines/gur.py') == [
+        'bupt2hitsz', 'demo', 'demo_efficientnet', 'demo_short', 'hitsz2bupt', 'own',
+    ]  # fmt: skip
 
 
 @every_config

@@ -6,7 +6,6 @@ import pytest
 import torch
 from kill_bench import run_differences
 from pretended_device import pretended_gpu
-from tiny_methods import ROOTS, render_worlds
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dscreid.apis.config import fit_to_machine, load_config
@@ -80,19 +79,9 @@ def test_a_whole_run_is_labeled_saved_and_evaluated(tiny_runs, tiny_experiment, 
     assert evaluation.keys() == tiny_experiment.metrics.keys()
 
 
-@pytest.fixture(scope='module')
-def worlds(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('worlds')
-    render_worlds(folder)
-    return folder
-
-
 @pytest.fixture
-def options(worlds, monkeypatch):
+def options(method_worlds):
     """Function that returns the options of a method's run with all its epochs on a tiny world."""
-    for layout, names in ROOTS.items():
-        for name in names:
-            monkeypatch.setenv(f'DSCREID_{name}', str(worlds / layout))
 
     def of(name):
         found = tiny_options(name) | {

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_methods import render_pictures
 
 from dscreid.apis.config import load_config
 from dscreid.apis.inference import init_model
@@ -17,14 +18,11 @@ from dscreid.errors import ConfigError, DatasetError
 from dscreid.evaluation import evaluate_image_protocol, load_features
 from dscreid.lab.dataset_checks import Severity
 from dscreid.lab.doctor import DoctorOptions, diagnose
-from dscreid.lab.synthetic import make_spec, render_world
 from dscreid.registry import DATASETS, METRICS
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 BASES = Path(__file__).parents[1] / 'configs' / '_base_'
 KINDS = {'sysu_mm01': SYSUMM01, 'regdb': RegDB, 'llcm': LLCM}
-LAYOUTS = {'sysu_mm01': 'sysu', 'regdb': 'regdb', 'llcm': 'llcm'}
-VARIABLES = {'sysu_mm01': 'DSCREID_SYSU_MM01', 'regdb': 'DSCREID_REGDB', 'llcm': 'DSCREID_LLCM'}
 EXPERIMENT = """
 _base_ = [{data!r}, {runtime!r}]
 data_root = {root!r}
@@ -46,10 +44,7 @@ test_cfg = dict(type='TestLoop')
 
 @pytest.fixture(scope='module')
 def worlds(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('worlds')
-    for name, layout in LAYOUTS.items():
-        spec = make_spec('tiny', layout, train_ids=2, test_ids=3, height=32, width=16)
-        render_world(folder / name, spec, num_processes=1, progress=False)
+    render_pictures(folder := tmp_path_factory.mktemp('worlds'), KINDS, train_ids=2, test_ids=3)
     return folder
 
 
@@ -174,7 +169,7 @@ def test_nothing_is_measured_on_a_damaged_data_set(experiment, worlds, tmp_path,
 @pytest.mark.parametrize('role', ['', '_target', '_source'])
 @pytest.mark.parametrize('name', KINDS)
 def test_base_configs(name, role, worlds, monkeypatch):
-    monkeypatch.setenv(VARIABLES[name], str(worlds / name))
+    monkeypatch.setenv(f'DSCREID_{name.upper()}', str(worlds / name))
     config = load_config(BASES / 'datasets' / f'{name}{role}.py')
     assert METRICS.build(config.test_evaluator).protocol.startswith(name)
     test_set = DATASETS.build(config.test_dataloader.dataset)

@@ -7,6 +7,7 @@ from pathlib import Path
 import mmengine
 import pytest
 import torch
+from tiny_methods import render_pictures
 
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import fit_to_machine, load_config
@@ -14,14 +15,13 @@ from dscreid.apis.preflight import check_stage
 from dscreid.apis.train import RunOptions, experiment_stages, prepare
 from dscreid.engine.selected_on_test import read_selected
 from dscreid.errors import CheckpointError, ConfigError
-from dscreid.lab.synthetic import make_spec, render_world
 from dscreid.registry import MODELS
 from dscreid.utils.shipped import directions_of
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 IMAGES = Path(__file__).parents[1] / 'configs' / 'images'
 DOCS = Path(__file__).parents[1] / 'docs'
-LAYOUTS = {'sysu_mm01': 'sysu', 'regdb': 'regdb'}
+LAYOUTS = ('sysu_mm01', 'regdb')
 FILES = [file.with_name(f'{file.stem}_{name}.py') for file in sorted(IMAGES.glob('*.py')) for name in LAYOUTS]
 TOWER = dict(
     type='CLIPVisionTransformer', image_size=(32, 16), patch_size=8, width=32, layers=2, heads=2, pretrained=None
@@ -30,10 +30,7 @@ TOWER = dict(
 
 @pytest.fixture(scope='module')
 def worlds(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('worlds')
-    for name, layout in LAYOUTS.items():
-        spec = make_spec('tiny', layout, train_ids=6, test_ids=2, height=32, width=16)
-        render_world(folder / name, spec, num_processes=1, progress=False)
+    render_pictures(folder := tmp_path_factory.mktemp('worlds'), LAYOUTS, train_ids=6, test_ids=2)
     return folder
 
 

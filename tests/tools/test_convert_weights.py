@@ -6,10 +6,12 @@ import pickle
 import published_weights as published
 import pytest
 import torch
+import torch.nn.functional as F
 
 from dscreid.apis.command_line import run_command
 from dscreid.apis.inference import init_model
 from dscreid.lab.synthetic import make_spec, render_world
+from dscreid.structures import ReIDDataSample
 from dscreid.utils.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -63,6 +65,23 @@ def test_weights_are_evaluated_and_adapted_from(layout, convert, load_tool, tiny
     name = next(name for name in trained['state_dict'] if name.endswith('weight') and 'conv' in name)
     change = (trained['state_dict'][name] - start.state_dict()[name]).abs().max()
     assert 0 < change < 0.01  # from the published weights, by a few steps
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_clip_reid_is_evaluated_as_published(convert):
+    """A network of the published size, by the shipped config as it is; frames are uint8, as they are decoded."""
+    size = (256, 128)
+    weights = published.clip_reid_weights(size=size, width=768, layers=12, joint_width=512)
+    checkpoint, report = convert(weights, '--image-size', *size)
+    assert 'supervised/clip_reid_* evaluates it as published' in report
+    model = init_model('supervised/clip_reid_bupt2hitsz', checkpoint)
+    frames = torch.randint(0, 256, (2, 2, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    samples = [ReIDDataSample(modality='rgb'), ReIDDataSample(modality='ir')]
+    given = model.data_preprocessor({'inputs': list(frames), 'data_samples': samples})
+    found = torch.stack([sample.feature for sample in model.predict(**given)])
+    rows = [published.clip_reid_forward(weights, (clip / 255 - 0.5) / 0.5)[0].mean(0) for clip in frames]
+    torch.testing.assert_close(found, F.normalize(torch.stack(rows), dim=1), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize('layout', ['agw', 'sdcl'])

@@ -143,5 +143,5 @@ def test_a_base_with_a_direction_is_explained(empty_folder):
     (empty_folder / 'mine.py').write_text(f'_base_ = {str(base)!r}\n')
     with pytest.raises(ConfigError, match=r'gur\.py exists once for all directions; .* use your config as mine_demo'):
         load_config('mine.py')
-    with pytest.raises(ConfigError, match=r"no direction 'somewhere'; known are bupt2hitsz, demo, demo_short, "):
+    with pytest.raises(ConfigError, match=r"no direction 'somewhere'; known are bupt2hitsz, demo, demo_efficientnet, "):
         load_config('baselines/gur_somewhere')

@@ -1,11 +1,9 @@
 """Convert a released VLD checkpoint; the same as dscreid convert-weights --layout vld."""
 
 import argparse
-import sys
 
-from dscreid.apis.command_line import make_parser, run_command, sentence
+from dscreid.apis.command_line import make_parser, run_command
 from dscreid.apis.weights_conversion import add_conversion_arguments, convert_file
-from dscreid.errors import DscreidError
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -21,15 +19,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the tool; return its exit code."""
-    try:
-        print(convert_file(parse_args(arguments), 'vld'))
-    except (DscreidError, OSError) as error:
-        print(f'error: {sentence(error)}', file=sys.stderr)
-        return 2
-    return 0
+def main(arguments: list[str] | None = None) -> None:
+    """Run the tool."""
+    print(convert_file(parse_args(arguments), 'vld'))
 
 
 if __name__ == '__main__':
-    run_command(lambda: sys.exit(main()))
+    run_command(main)

@@ -1,7 +1,7 @@
 # What the unsupervised methods share on image data sets: two-stream ResNet-50 from ImageNet weights, augmentation,
 # optimizer and schedule, as in the released code of ADCA, PGM, GUR, N-ULC, RPNR and PCLHD. Names of files in the
 # comments here and in configs/images/ are those of the methods' own repositories.
-_base_ = ['../models/resnet50.py', '../default_runtime.py']
+_base_ = ['../models/resnet50.py', '../models/preprocessor.py', '../default_runtime.py']
 
 model = dict(
     type='AdaptiveReID',
@@ -9,19 +9,8 @@ model = dict(
     # the features of a picture and its mirror image are averaged, for clustering and in tests (evaluators.py)
     flip_test=True,
     backbone=_base_.resnet50,
-    data_preprocessor=dict(
-        type='TrackletDataPreprocessor',
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        augmentation=dict(
-            # transforms of the training scripts, ChannelAug.py
-            flip=0.5,
-            pad=10,
-            erase=dict(probability=0.5),
-            visible_views=('plain', 'channel_exchange'),
-            infrared_views=('channel_grey',),
-        ),
-    ),
+    # transforms of the training scripts, ChannelAug.py
+    data_preprocessor=dict(_base_._preprocessor, augmentation=_base_._two_views),
     # A picture's static and dynamic half are the same feature, so each loss enters twice: all weights in
     # configs/images/ are half of the published ones.
     identity_loss=dict(type='ClusterContrastiveLoss', temperature=0.05, weight=0.5),

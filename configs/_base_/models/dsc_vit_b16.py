@@ -8,21 +8,7 @@ model = dict(
     type='AdaptiveReID',
     retrieval='neck',
     flip_test=False,
-    data_preprocessor=dict(
-        type='TrackletDataPreprocessor',
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        augmentation=dict(
-            # padding by 10, crop and flip as in the paper; flip probability and erasing as in VLD and ADCA
-            flip=0.5,
-            pad=10,
-            erase=dict(probability=0.5),
-            # each of the 8 visible tracklets is used twice, once per view (ADCA)
-            visible_views=('plain', 'channel_exchange'),
-            infrared_views=('channel_grey',),
-            per_frame=False,
-        ),
-    ),
+    data_preprocessor=dict(_base_._preprocessor, augmentation=_base_._two_views),
     backbone=_base_.model.backbone,
     # equations (3) and (4); temperature as in every method of the family
     identity_loss=dict(type='ClusterContrastiveLoss', temperature=0.05),

@@ -1,4 +1,6 @@
 # CLIP ViT-B/16 with spatio-temporal prompts, as VLD trains it on the labeled source.
+_base_ = './preprocessor.py'
+
 model = dict(
     type='SourceReID',
     # None: counted from the training data
@@ -7,23 +9,7 @@ model = dict(
     # halves, as in VLD.
     retrieval='neck',
     flip_test=False,
-    data_preprocessor=dict(
-        type='TrackletDataPreprocessor',
-        # ImageNet statistics as in VLD. CLIP's own: mean=(0.48145466, 0.4578275, 0.40821073),
-        # std=(0.26862954, 0.26130258, 0.27577711).
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        augmentation=dict(
-            # padding by 10, crop and flip as in the paper; flip probability and erasing as in VLD and ADCA
-            flip=0.5,
-            pad=10,
-            erase=dict(probability=0.5),
-            # as in VLD: each visible tracklet is either plain or channel-exchanged
-            visible_views=('plain_or_exchange',),
-            infrared_views=('channel_grey',),
-            per_frame=False,
-        ),
-    ),
+    data_preprocessor=_base_._preprocessor,
     backbone=dict(
         type='SpatioTemporalPrompting',
         start_layer=9,  # VLD's default

@@ -63,9 +63,27 @@ class CLIPTextTransformer(TextTransformer, BaseModule):
         self.pretrained_activation = pretrained_activation
 
     def init_weights(self) -> None:
-        """Load ``pretrained`` on the first call; raises as ``load_text_encoder``."""
+        """Load the text encoder of ``pretrained`` on the first call.
+
+        Raises CheckpointError if the file is missing, has another hash, has no text encoder, or does not fit;
+        ConfigError if its activation is unknown or another one.
+        """
         if self.pretrained is not None and not self.is_init:
-            load_text_encoder(self, self.pretrained, self.pretrained_sha256, self.pretrained_activation)
+            path, file = self.pretrained, find_weights(self.pretrained, self.pretrained_sha256, CLIP_REMEDY)
+            content = load_weights(file)
+            prefix = 'text.' if any(name.startswith('text.') for name in content) else ''
+            own = {name.removeprefix(prefix): value for name, value in content.items() if name.startswith(prefix)}
+            weights = {name: value.float() for name, value in own.items() if name.startswith(_PARTS)}
+            image_class = content.get('visual.class_embedding')
+            if image_class is None or 'token_embedding.weight' not in weights:
+                raise CheckpointError(
+                    f"{path}: contains no text encoder of CLIP; use a whole CLIP model, such as OpenAI's"
+                )
+            stored = stored_settings(path, file, {'class_embedding': image_class}, self.pretrained_activation)
+            check_activation(path, stored, self.activation)
+            if differences := list_differences(self, weights):
+                raise CheckpointError(f'{path}: does not fit the text encoder of the config ({in_words(differences)})')
+            self.load_state_dict(weights)
         self.is_init = True
 
     def encode(self, embeddings: Tensor) -> Tensor:
@@ -79,25 +97,3 @@ class CLIPTextTransformer(TextTransformer, BaseModule):
         mask = self.attn_mask[:length, :length]
         tokens = self.transformer(embeddings + self.positional_embedding[:length], attn_mask=mask)
         return self.ln_final(tokens[:, -1]) @ self.text_projection
-
-
-def load_text_encoder(
-    encoder: CLIPTextTransformer, path: str, sha256: str | None = None, activation: str | None = None
-) -> None:
-    """Load the text encoder of a whole CLIP model in place.
-
-    Raises CheckpointError if the file is missing, has another hash, has no text encoder, or does not fit; ConfigError
-    if its activation is unknown or another than that of ``encoder``.
-    """
-    file = find_weights(path, sha256, CLIP_REMEDY)
-    content = load_weights(file)
-    prefix = 'text.' if any(name.startswith('text.') for name in content) else ''
-    own = {name.removeprefix(prefix): value for name, value in content.items() if name.startswith(prefix)}
-    weights = {name: value.float() for name, value in own.items() if name.startswith(_PARTS)}
-    if 'visual.class_embedding' not in content or 'token_embedding.weight' not in weights:
-        raise CheckpointError(f"{path}: contains no text encoder of CLIP; use a whole CLIP model, such as OpenAI's")
-    stored = stored_settings(path, file, {'class_embedding': content['visual.class_embedding']}, activation)
-    check_activation(path, stored, encoder.activation)
-    if differences := list_differences(encoder, weights):
-        raise CheckpointError(f'{path}: does not fit the text encoder of the config ({in_words(differences)})')
-    encoder.load_state_dict(weights)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from open_clip.transformer import QuickGELU
+from open_clip.transformer import QuickGELU, ResidualAttentionBlock
 from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
-from dscreid.models.backbones.attention_block import attend
+from dscreid.models.backbones.attention_block import attend, run_block
 from dscreid.models.backbones.projected_clip import ProjectedCLIP, over_frames
 from dscreid.registry import MODELS
 
@@ -26,11 +26,7 @@ class MessageDiffusion(nn.Module):
         self.message = nn.Linear(width, width)
         self.message_norm = nn.LayerNorm(width)
         self.message_attention = nn.MultiheadAttention(width, num_heads, batch_first=True)
-        self.norm = nn.LayerNorm(width)
-        self.attention = nn.MultiheadAttention(width, num_heads, batch_first=True)
-        self.mlp = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 4 * width), QuickGELU(), nn.Linear(4 * width, width)
-        )
+        self.block = ResidualAttentionBlock(width, num_heads, act_layer=QuickGELU)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Pass messages between the frames of tracklets, float (N, T, L, D), and add them: (N, T, L + 1, D)."""
@@ -38,9 +34,7 @@ class MessageDiffusion(nn.Module):
         normalized = self.message_norm(messages)
         messages = messages + attend(self.message_attention, normalized, normalized)
         frames = torch.cat([tokens, messages[:, :, None]], dim=2).flatten(0, 1)
-        normalized = self.norm(frames)
-        frames = frames + attend(self.attention, normalized, normalized)
-        return (frames + self.mlp(frames)).unflatten(0, tokens.shape[:2])
+        return run_block(self.block, frames).unflatten(0, tokens.shape[:2])
 
 
 @MODELS.register_module()

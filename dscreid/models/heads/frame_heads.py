@@ -37,21 +37,18 @@ class FrameHead(nn.Module):
 
 
 @MODELS.register_module()
-class ClipFrameHead(nn.Module):
+class ClipFrameHead(FrameHead):
     """One classifier of a clip, and of its single frames after a neck of their own (TF-CLIP).
 
     Args:
-        in_features: Width D of the part and of the frame features.
-        num_classes: Number of identities.
+        in_features: As in ``FrameHead``.
+        num_classes: As in ``FrameHead``.
         part: The part of the clip, float (R, D), after its neck.
         frames: The part of the frames, float (R, T, D).
     """
 
     def __init__(self, in_features: int, num_classes: int, part: str = 'neck_temporal', frames: str = 'frames') -> None:
-        super().__init__()
-        self.reads, self.out_features = (part, frames), num_classes
-        self.neck = BNNeck(in_features)
-        self.classifier = IdentityHead(in_features, num_classes)
+        super().__init__(in_features, num_classes, part, frames)
 
     def forward(self, batch: LabeledBatch) -> Tensor:
         """Compute logits, float32 (R, 1 + T, num_classes), those of the clip first."""

@@ -125,7 +125,7 @@ class TextMemoryHead(IdentityMemoryHead):
     def make_memory(self, features: Tensor, labels: Tensor, seed: int = 0) -> Tensor:
         """Learn prompts for the part of all training tracklets, float32 (N, D), and return their features, (C, D).
 
-        ``labels`` are int64 (N,) in [0, C). All random numbers come from ``seed``. Raises as ``load_text_encoder``.
+        ``labels`` are int64 (N,) in [0, C). All random numbers come from ``seed``. Raises as ``encoder.init_weights``.
         """
         with torch.random.fork_rng(devices=[]):  # all numbers are drawn on the CPU
             torch.default_generator.manual_seed(seed)

@@ -1,31 +1,13 @@
 """Sequence-specific prompt of TF-CLIP: a clip's tokens change the memory of the identities."""
 
 import torch
-import torch.nn.functional as F
 from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
+from dscreid.models.backbones.attention_block import attend
 
 _HEAD_WIDTH = 64
-
-
-class CrossAttention(nn.Module):
-    """Multi-head attention without biases of queries, keys and values; ``width`` is a multiple of ``num_heads``."""
-
-    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.query, self.key, self.value = (nn.Linear(width, width, bias=False) for _ in range(3))
-        self.output = nn.Sequential(nn.Linear(width, width), nn.Dropout(dropout))
-
-    def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
-        """Attend from queries, float (R, C, D), to tokens, (R, L, D): (R, C, D)."""
-        query, key, value = (
-            layer(rows).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
-            for layer, rows in ((self.query, queries), (self.key, tokens), (self.value, tokens))
-        )
-        return self.output(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
 
 
 class PromptLayer(nn.Module):
@@ -34,8 +16,10 @@ class PromptLayer(nn.Module):
     def __init__(self, width: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
-        self.own_attention = CrossAttention(width, num_heads, dropout)
-        self.cross_attention = CrossAttention(width, num_heads, dropout)
+        self.own_attention, self.cross_attention = (
+            nn.MultiheadAttention(width, num_heads, batch_first=True) for _ in range(2)
+        )
+        self.dropout = nn.Dropout(dropout)
         self.mlp = nn.Sequential(
             nn.Linear(width, 4 * width),
             QuickGELU(),
@@ -48,8 +32,8 @@ class PromptLayer(nn.Module):
         """Update the memory of each clip, float (R, C, D), from its tokens, (R, L, D)."""
         first, second, third = self.norms
         normalized = first(memory)
-        memory = memory + self.own_attention(normalized, normalized)
-        memory = memory + self.cross_attention(second(memory), tokens)
+        memory = memory + self.dropout(attend(self.own_attention, normalized, normalized))
+        memory = memory + self.dropout(attend(self.cross_attention, second(memory), tokens))
         return memory + self.mlp(third(memory))
 
 
@@ -75,10 +59,12 @@ class MemoryPrompt(nn.Module):
         self.layers = nn.ModuleList(PromptLayer(width, width // _HEAD_WIDTH, dropout) for _ in range(layers))
         self.output = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
         for module in self.modules():
-            if isinstance(module, nn.Linear):
+            if isinstance(module, nn.MultiheadAttention):
+                nn.init.trunc_normal_(module.in_proj_weight, std=0.02)
+                module.in_proj_bias.requires_grad_(False)  # zero: the release has none
+            elif isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.bias)
         self.alpha = nn.Parameter(torch.full((width,), alpha))
 
     def forward(self, memory: Tensor, tokens: Tensor) -> Tensor:

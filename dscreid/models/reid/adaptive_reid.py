@@ -91,10 +91,7 @@ class AdaptiveReID(BaseReID):
 
     def losses_of(self, static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses from raw features, float (N, D) each; see ``loss``."""
-        raw, data_samples = gather_batch({'static': static, 'dynamic': dynamic}, data_samples)
-        indices, modalities = zip(*((sample.index, sample.modality) for sample in data_samples), strict=True)
-        batch = self.memories.locate(indices, modalities)
-        static, dynamic = self._project(**raw)
+        static, dynamic, batch = self._locate(static, dynamic, data_samples)
         crossed, hybrid = (
             () if loss is None else loss.queries_at(self.epoch) for loss in (self.cross_loss, self.hybrid_loss)
         )
@@ -160,6 +157,15 @@ class AdaptiveReID(BaseReID):
             f'loss_relaxed_{PAIRS[modality][0]}': self.relaxed_loss(static[members], dynamic[members])
             for modality, members in batch.members.items()
         }
+
+    def _locate(
+        self, static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]
+    ) -> tuple[Tensor, Tensor, LocatedBatch]:
+        """Gather raw features of all processes; return those of retrieval, and what the memories know about them."""
+        raw, data_samples = gather_batch({'static': static, 'dynamic': dynamic}, data_samples)
+        indices, modalities = zip(*((sample.index, sample.modality) for sample in data_samples), strict=True)
+        batch = self.memories.locate(indices, modalities)
+        return *self._project(**raw), batch
 
     def _unmatched(self, loss: str, lacking: str, labeler: str) -> ConfigError:
         return ConfigError(

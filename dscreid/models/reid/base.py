@@ -159,8 +159,12 @@ class BaseReID(BaseModel):
 
     def ranking_parts(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Extract ``static``, ``dynamic``, ``neck_static`` and ``neck_dynamic``, float32 (N, D) each, not scaled."""
-        static, dynamic = self.extract_feat(inputs, modalities)
-        after_necks = {'neck_static': self.static_neck(static), 'neck_dynamic': self.dynamic_neck(dynamic)}
+        return self._parts_of(self, inputs, modalities)
+
+    def _parts_of(self, network: Any, inputs: Tensor, modalities: Sequence[str] | None) -> dict[str, Tensor]:
+        """``ranking_parts`` of an encoder and its necks, those of this model or copies (attributes of ``network``)."""
+        static, dynamic = self._run_encoder(network.backbone, inputs, modalities)
+        after_necks = {'neck_static': network.static_neck(static), 'neck_dynamic': network.dynamic_neck(dynamic)}
         return {name: part.float() for name, part in ({'static': static, 'dynamic': dynamic} | after_necks).items()}
 
     @torch.no_grad()

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
 from dscreid.models.losses.instance_slots import InstanceSlots, instance_slot_loss
 from dscreid.models.losses.modules import check_factors
@@ -120,7 +119,7 @@ class HierarchicalReID(AdaptiveReID):
         """Extract the N features that instances are drawn from, as ``embed`` does, by the averaged encoder."""
         names = ('static', 'dynamic') if self.retrieval == 'raw' else ('neck_static', 'neck_dynamic')
         frames = [inputs, inputs.flip(-1)] if self.flip_test else [inputs]
-        views = [self._average_parts(view, modalities) for view in frames]
+        views = [self._parts_of(self.average, view, modalities) for view in frames]
         features = [self._normalized(*(view[name] for name in names)) for view in views]
         static, dynamic = (
             sum(getattr(one, half) for one in features) / len(features) for half in ('static', 'dynamic')
@@ -129,17 +128,7 @@ class HierarchicalReID(AdaptiveReID):
 
     def ranking_parts(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> dict[str, Tensor]:
         """See the base class; features of the encoder that ``evaluate`` names."""
-        if self.evaluate == 'average':
-            return self._average_parts(inputs, modalities)
-        return super().ranking_parts(inputs, modalities)
-
-    def _average_parts(self, inputs: Tensor, modalities: Sequence[str] | None) -> dict[str, Tensor]:
-        raw = self._run_encoder(self.average['backbone'], inputs, modalities)
-        after_necks = (
-            self.average[f'{name}_neck'](half) for name, half in zip(('static', 'dynamic'), raw, strict=True)
-        )
-        names = ('static', 'dynamic', 'neck_static', 'neck_dynamic')
-        return {name: part.float() for name, part in zip(names, (*raw, *after_necks), strict=True)}
+        return self._parts_of(self.average if self.evaluate == 'average' else self, inputs, modalities)
 
     def _identity_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
         losses = super()._identity_terms(static, dynamic, batch)
@@ -154,12 +143,9 @@ class HierarchicalReID(AdaptiveReID):
     def _joint_terms(
         self, static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]
     ) -> dict[str, Tensor]:
-        raw, data_samples = gather_batch({'static': static, 'dynamic': dynamic}, data_samples)
-        indices, modalities = zip(*((sample.index, sample.modality) for sample in data_samples), strict=True)
-        batch = self.memories.locate(indices, modalities)
+        static, dynamic, batch = self._locate(static, dynamic, data_samples)
         if batch.joint is None:
             raise self._unmatched('joint_loss', 'joint clusters', 'JointMatchingLabeler')
-        static, dynamic = self._project(**raw)
         self._joint = static.detach().float(), dynamic.detach().float(), batch.joint
         memory, losses = self.memories.joint_memory(), {}
         for modality, members in batch.members.items():

@@ -138,9 +138,9 @@ class TestTemporalMemory:
             messages = messages + diffusion.message_attention(normalized, normalized, normalized)[0][0]
             for number, frame in enumerate(frames):
                 joined = torch.cat([frame, messages[number, None]])
-                normalized = diffusion.norm(joined)[None]
-                joined = joined + diffusion.attention(normalized, normalized, normalized)[0][0]
-                expected = joined + diffusion.mlp(joined)
+                normalized = diffusion.block.ln_1(joined)[None]
+                joined = joined + diffusion.block.attn(normalized, normalized, normalized)[0][0]
+                expected = joined + diffusion.block.mlp(diffusion.block.ln_2(joined))
                 torch.testing.assert_close(found[row, number], expected, rtol=1e-4, atol=1e-5)
 
     @torch.no_grad()

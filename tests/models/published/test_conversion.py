@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from dscreid.engine.source_weights import load_source_weights
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.published import LAYOUTS, convert_weights, recognize
 from dscreid.models.reid import BaseReID
@@ -63,12 +64,29 @@ def test_clip_reid():
     weights = published.clip_reid_weights()
     model, converted = converted_model(weights)
     inputs = frames(*published.SIZE)
-    feature, _ = mean_over_frames(lambda images, _: published.clip_reid_forward(weights, images), inputs)
-    torch.testing.assert_close(model.extract_feat(inputs)[0], feature, rtol=1e-4, atol=1e-5)
-    neck = published.batch_norm(weights, 'bottleneck', feature)
-    torch.testing.assert_close(model.static_neck(feature), neck, rtol=1e-4, atol=1e-5)
+    before, after = mean_over_frames(lambda images, _: published.clip_reid_forward(weights, images), inputs)
+    for half in model.extract_feat(inputs):
+        torch.testing.assert_close(half, before, rtol=1e-4, atol=1e-5)
+    for neck in (model.static_neck, model.dynamic_neck):
+        torch.testing.assert_close(neck(before), after, rtol=1e-4, atol=1e-5)
+    assert converted.backbone['joint_width'] == 64
     assert converted.meta['tower']['activation'] == 'quick_gelu'
     assert len(converted.notes) == 2
+    assert {name.partition('.')[0] for name in converted.dropped} == {
+        'classifier', 'classifier_proj', 'prompt_learner', 'text_encoder',
+    }  # fmt: skip
+
+
+def test_the_tower_of_clip_reid_alone(tmp_path):
+    """Of a file with a projection, an encoder without one takes the tower, if it may take a part."""
+    converted = convert_weights(published.clip_reid_weights(), image_size=published.SIZE)
+    model = BaseReID(dict(type='FrameAverage', tower=converted.backbone['tower']))
+    torch.save({'state_dict': converted.state_dict, 'meta': converted.meta}, path := tmp_path / 'source.pth')
+    with pytest.raises(CheckpointError, match=r'unexpected backbone\.projection'):
+        load_source_weights(model, path)
+    load_source_weights(model, path, partial=True)
+    tower = model.backbone.tower.state_dict()
+    assert all(torch.equal(value, converted.state_dict[f'backbone.tower.{name}']) for name, value in tower.items())
 
 
 @torch.no_grad()
@@ -152,6 +170,10 @@ def faulty(what):
     if what in ('flat patches', 'flat positions'):
         name = 'base.patch_embed.proj.weight' if what == 'flat patches' else 'base.pos_embed'
         return published.sdcl_weights() | {name: torch.zeros(3)}
+    if what in ('image_encoder.proj', 'bottleneck.bias', 'bottleneck_proj.running_var'):
+        return without(published.clip_reid_weights(), what)
+    if what == 'flat neck':
+        return published.clip_reid_weights() | {'bottleneck_proj.weight': torch.ones(2, 3)}
     if what == 'narrow':
         return published.clip_reid_weights() | {'image_encoder.conv1.weight': torch.zeros(8, 3, 16, 16)}
     if what == 'local branches':
@@ -179,6 +201,11 @@ def faulty(what):
         ('clip resnet', r'a CLIP-ReID checkpoint with a ResNet; only its vision transformer ViT-B/16 is supported'),
         ('overlapping patches', r'positional_embedding has 211 rows'),
         ('adapter', r'unexpected backbone\.tower\.adapter\.weight'),
+        *(
+            (name, rf'is not a CLIP-ReID checkpoint \(missing {name}\)')
+            for name in ('image_encoder.proj', 'bottleneck.bias', 'bottleneck_proj.running_var')
+        ),
+        ('flat neck', r'is not a CLIP-ReID checkpoint, its weights have other shapes'),
         ('no convolutions', r'stems\.rgb\.proj\.weight has shape \(128, 64, 8, 8\), not \(128, 3, 8, 8\)'),
         ('no patches', r'is not an SDCL checkpoint \(missing base\.patch_embed\.proj\.weight\)'),
         ('flat patches', r'is not an SDCL checkpoint, its weights have other shapes'),
