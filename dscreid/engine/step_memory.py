@@ -1,7 +1,7 @@
 """The memory of a config's training step, computed from shapes alone, and the size of its batches."""
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +59,7 @@ def training_memory(
         dtype: ``torch.bfloat16`` or ``torch.float16`` of mixed precision; None for float32.
     """
     num_frames, height, width = size
-    mixed = nullcontext() if dtype is None else torch.autocast('cpu', dtype)
+    mixed: AbstractContextManager[Any] = nullcontext() if dtype is None else torch.autocast('cpu', dtype)
     with FakeTensorMode(), mixed:  # unlike on the device meta, attention is the fused one
         model = MODELS.build(dict(backbone)).train()
         share = torch.empty(-(-tracklets // devices), num_frames, 3, height, width)

@@ -15,7 +15,7 @@ from dscreid.models.backbones.attention_block import attend, run_block
 from dscreid.models.backbones.pretrained import load_pretrained_encoder
 from dscreid.registry import MODELS
 
-#: Modes of ``torch.compile``.
+#: Modes of ``torch.compile`` that its documentation names.
 COMPILE_MODES = ('default', 'reduce-overhead', 'max-autotune', 'max-autotune-no-cudagraphs')
 
 

@@ -242,8 +242,8 @@ def test_blocks_are_compiled_in_the_named_mode(mode, monkeypatch):
     assert asked == {False: [], True: [None]}.get(mode, [mode])
 
 
-def test_the_modes_are_those_of_torch():
-    assert set(COMPILE_MODES) == torch._inductor.list_mode_options().keys()
+def test_torch_knows_the_modes():
+    assert set(COMPILE_MODES) <= torch._inductor.list_mode_options().keys()  # some versions know more
 
 
 @pytest.mark.parametrize('mode', ['fast', 1, None])
