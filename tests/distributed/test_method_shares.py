@@ -101,10 +101,10 @@ def test_shares_learn_what_one_process_learns(ranks, name, alone):
     check_equal(ranks.run(two_iterations, name), alone[name])
 
 
-@pytest.mark.parametrize(
-    ('ranks', 'name'), [*((2, name) for name in SUPERVISED), *((4, name) for name in AMONG_FOUR)], indirect=['ranks']
-)
+@pytest.mark.parametrize('name', SUPERVISED)
 def test_shares_learn_what_one_process_learns_from_labels(ranks, name, alone):
+    if len(ranks.processes) == 4 and name not in AMONG_FOUR:
+        pytest.skip('divided among two processes')
     if name not in alone:
         alone[name] = two_supervised_iterations(name)
     check_equal(ranks.run(two_supervised_iterations, name), alone[name])
