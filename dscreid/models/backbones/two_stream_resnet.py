@@ -86,7 +86,7 @@ class TwoStreamResNet(BaseModule):
         self.embed_dim = self.channels['layer4'] * self.stripes
         if self.non_local:
             self.non_local_blocks = nn.ModuleDict(dict(self._non_local_blocks(trunk)))
-        self.to(memory_format=self.memory_format)  # type: ignore[call-overload]  # PyTorch's stubs lack it
+        self.to(memory_format=self.memory_format)
         self.is_init = False
 
     @property
