@@ -57,7 +57,8 @@ def run_steps(
     for step in steps:
         if names and step.name not in names:
             continue
-        outcome = record['steps'][step.name] = {'title': step.title, 'limit': step.seconds} | _run_step(step, settings)
+        outcome: dict[str, Any] = {'title': step.title, 'limit': step.seconds, **_run_step(step, settings)}
+        record['steps'][step.name] = outcome
         if step.name == 'iteration':
             record['fastest'] = fastest_ways(outcome['results'])
         write_json(settings.out / RECORD, record)
