@@ -46,6 +46,8 @@ def main(argv: list[str] | None = None) -> int:
         print(lab.acceptance.status_line(outcome), flush=True)
 
     record = lab.acceptance.run_steps(settings, arguments.steps, report)
+    if lines := lab.acceptance.fastest_lines(record.get('fastest', {})):
+        print('settings that were fastest here:', *lines, sep='\n  ')
     print(f'written: {settings.out / "gpu_acceptance.json"}, {settings.out / "gpu_acceptance.html"}')
     return int(any(outcome['status'] in ('failed', 'timeout') for outcome in record['steps'].values()))
 

@@ -1,6 +1,7 @@
 """Run a whole experiment: source stage, adaptation, evaluation."""
 
 import contextlib
+import copy
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.logging import print_log
 
 from dscreid.apis import run_folder
@@ -29,6 +30,7 @@ from dscreid.apis.config import (
 )
 from dscreid.apis.config_check import check_run
 from dscreid.apis.preflight import check_stage
+from dscreid.apis.recomputation import choose_recomputation
 from dscreid.apis.test import Evaluation, evaluate, why_no_evaluation
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine import checkpoint_files, run_identity
@@ -36,6 +38,7 @@ from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.reid.base import architecture_of
 from dscreid.utils.checkpoint import in_words, load_checkpoint, meta_of, setting_differences
 from dscreid.utils.files import only_process_in, remove_partial_files
+from dscreid.utils.machine import free_gpu_memory
 from dscreid.utils.records import read_json_object, write_json
 
 
@@ -145,7 +148,8 @@ def train_stage(
         resumed = from_main_process(lambda: checkpoint_files.resumable_checkpoint(work_dir))
         if resumed is None:
             from_main_process(lambda: run_folder.check_unused(work_dir, resume=False, overwrite=False))
-    start = time.perf_counter()
+    config, start = copy.deepcopy(config), time.perf_counter()
+    choose_recomputation(config, free_gpu_memory(), get_world_size())
     replaced = run_folder.files_of_run(work_dir) if overwrite and is_main_process() else []
     runner = build_runner(config, resumed, source_checkpoint, partial_source)
     if is_main_process():  # an interrupted second run must not look finished, nor continue the first one

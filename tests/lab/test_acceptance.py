@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from dscreid.lab.acceptance import STEPS, Settings, Step, run_steps, status_line
+from dscreid.lab.acceptance import STEPS, Settings, Step, acceptance_html, run_steps, status_line
+from dscreid.lab.acceptance import iteration as iteration_step
 from dscreid.lab.acceptance.forecast import forecast
 from dscreid.lab.acceptance.labels import clustered_features
 from dscreid.lab.acceptance.numerics import Gradients, distance
 from dscreid.lab.acceptance.plan import method_names
 from dscreid.lab.acceptance.runs import tensor_differences
+from dscreid.lab.acceptance.ways import RESNET_WAYS, WAYS, fastest_lines, fastest_ways
 
 
 def test_the_limits_fit_into_eight_minutes():
@@ -123,6 +125,53 @@ def test_the_forecast_scales_the_parts():
     assert found['minutes'] == pytest.approx(sum(found['seconds'].values()) / 60)
 
 
+def test_the_fastest_way_that_ran_is_recommended():
+    found = fastest_ways(
+        {
+            'peak_tflops': 700.0,
+            'eager': {'error': 'out of memory'},
+            'recomputed blocks': {'seconds': 0.3},
+            'compiled': {'seconds': 0.25},
+            'compiled, CUDA graphs': {'seconds': 0.2},
+            'ResNet-50': {'seconds': 0.1},
+        }
+    )
+    assert found['SpatioTemporalPrompting']['way'] == 'compiled, CUDA graphs'
+    assert fastest_lines(found) == [
+        'SpatioTemporalPrompting: --amp --cfg-options model.backbone.with_cp=False '
+        'model.backbone.compile_blocks=reduce-overhead (compiled, CUDA graphs, 0.2 s an iteration)',
+        'ResNet-50: --amp (ResNet-50, 0.1 s an iteration)',
+    ]
+    assert fastest_ways({'eager': {'error': 'out of memory'}}) == {}
+    page = acceptance_html({'steps': {}, 'date': 'today', 'pretend': False, 'fastest': found})
+    assert 'Settings that were fastest here' in page
+    assert 'compile_blocks=reduce-overhead' in page
+
+
+@pytest.mark.parametrize(('way', 'options'), [*WAYS.items(), *RESNET_WAYS.items()])
+def test_each_way_is_a_setting_of_the_real_config(way, options):
+    settings = Settings(Path('nowhere'))
+    config = (settings.resnet_config if way in RESNET_WAYS else settings.main_config)(**options)
+    assert all(config.model.backbone[key.removeprefix('model.backbone.')] == value for key, value in options.items())
+
+
+def test_a_way_that_does_not_fit_is_no_problem(monkeypatch):
+    def measure_way(way, *arguments):
+        if way == 'eager':
+            raise torch.OutOfMemoryError('CUDA out of memory')
+        if way == 'recomputed blocks':
+            raise RuntimeError('no such\nkernel')
+        yield {way: {'seconds': 1.0}}
+
+    monkeypatch.setattr(iteration_step, '_measure_way', measure_way)
+    found = {}
+    for part in iteration_step.measure(Settings(Path('nowhere'), pretend=True)):
+        found |= part
+    assert found['eager'] == {'error': 'CUDA out of memory'}
+    assert found['problems'] == ['recomputed blocks: no such kernel']
+    assert found['ResNet-50, channels last'] == {'seconds': 1.0}
+
+
 @pytest.mark.slow
 def test_all_steps_are_rehearsed(tmp_path):
     """With --pretend, every step runs to its end, with the results that it has on a GPU."""
@@ -138,6 +187,8 @@ def test_all_steps_are_rehearsed(tmp_path):
     assert all(0 < found['bfloat16']['loss'] < 0.02 for found in results['numerics'].values())
     assert results['iteration']['eager']['tracklets'] == 8
     assert len(results['iteration']['kernels']) == 10
+    assert results['iteration'].keys() >= RESNET_WAYS.keys()
+    assert record['fastest'].keys() == {'SpatioTemporalPrompting', 'ResNet-50'}
     assert results['labels']['500']['labels_equal']
     assert results['ranking']['200 x 200']['largest_difference'] == 0
     assert results['determinism'] == {'resumed': [], 'iterations': 2, 'repeated': [], 'problems': []}

@@ -25,13 +25,14 @@ def test_exit_code(tool, tmp_path, monkeypatch, capsys, status, code):
         assert settings.pretend
         assert names == ['demo']
         report(outcome)
-        return {'steps': {'demo': outcome}}
+        return {'steps': {'demo': outcome}, 'fastest': {'ResNet-50': {'way': 'a', 'seconds': 1.0, 'options': '--amp'}}}
 
     monkeypatch.setattr('dscreid.lab.acceptance.running.run_steps', run)
     assert tool.main(['--out', str(tmp_path), '--pretend', '--steps', 'demo']) == code
     printed = capsys.readouterr().out
     assert f'{status:8}   3.0 s  The demo' in printed
     assert f'{tmp_path / "gpu_acceptance.json"}' in printed
+    assert 'settings that were fastest here:\n  ResNet-50: --amp (a, 1 s an iteration)\n' in printed
 
 
 def test_unknown_step(tool, capsys):

@@ -241,7 +241,8 @@ def _fill_memories(model, device: str, cluster_size: int = 10) -> None:
 
 def _random_batch(config) -> dict:
     """Make a batch as the config's sampler would: infrared tracklets first, then visible ones."""
-    from dscreid.lab.acceptance.trial import artificial_batch, batch_counts
+    from dscreid.engine.step_memory import batch_counts
+    from dscreid.lab.acceptance.trial import artificial_batch
     from dscreid.structures import Modality
 
     first_row = {Modality.RGB: 0, Modality.IR: _FIRST_INFRARED}

@@ -14,6 +14,7 @@ model = dict(
         type='SpatioTemporalPrompting',
         start_layer=9,  # VLD's default
         num_heads=12,  # as in the tower's blocks
+        with_cp='auto',
         tower=dict(
             type='CLIPVisionTransformer',
             patch_size=16,

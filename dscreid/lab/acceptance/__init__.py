@@ -9,5 +9,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'plan': ['Settings'],
         'running': ['run_steps'],
         'steps': ['STEPS', 'Step'],
+        'ways': ['fastest_lines', 'fastest_ways'],
     },
 )

@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader
 from dscreid.apis.config import fit_to_machine
 from dscreid.engine.extraction import extract_features, extraction_loader
 from dscreid.engine.runner import ReIDRunner
+from dscreid.engine.step_memory import frames_and_size
 from dscreid.lab.acceptance import timing
 from dscreid.lab.acceptance.plan import Settings
-from dscreid.lab.acceptance.trial import MethodTrial, artificial_batch, frames_and_size, make_trial
+from dscreid.lab.acceptance.trial import MethodTrial, artificial_batch, make_trial
 from dscreid.lab.synthetic import make_spec, render_world
 from dscreid.structures import Modality
 from dscreid.utils.machine import usable_cores

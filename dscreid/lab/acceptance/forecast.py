@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dscreid.lab.acceptance.plan import Settings
+from dscreid.lab.acceptance.ways import TRANSFORMER, fastest_ways
 
 #: Training tracklets, test tracklets, epochs, iterations of an epoch, and evaluations, of the paper on HITSZ-VCM.
 _TRAIN, _TEST, _EPOCHS, _ITERATIONS, _EVALUATIONS = 22_000, 10_800, 50, 200, 5
@@ -15,6 +16,8 @@ def measure(settings: Settings) -> Iterator[dict[str, Any]]:
     """Yield the forecast, or which figures are missing."""
     found = {name: _results(settings.out / f'{name}.json') for name in ('iteration', 'extraction', 'labels', 'ranking')}
     missing = [name for name, results in found.items() if not results]
+    if found['iteration'] and TRANSFORMER not in fastest_ways(found['iteration']):
+        missing.append('a way of the iteration')
     if missing:
         yield {'skipped': f'needs the results of {", ".join(missing)}'}
         return
@@ -29,8 +32,7 @@ def forecast(
     The fastest way that was measured counts. Labels are those of the smallest number of tracklets, scaled to the
     size of the training set with the square of the number for the search, and in proportion for the rest.
     """
-    ways = {way: values['seconds'] for way, values in iteration.items() if isinstance(values, Mapping)}
-    way = min(ways, key=lambda name: ways[name])
+    fastest = fastest_ways(iteration)[TRANSFORMER]
     rate = extraction.get('extraction_tracklets_per_second') or min(extraction['encoder_tracklets_per_second'].values())
     size, parts = next(iter(labels.items()))
     scale = _TRAIN / int(size.replace(',', ''))
@@ -38,12 +40,12 @@ def forecast(
     search = sum(value for name, value in times.items() if name.startswith(('nearest', 'DSLU')))
     rest = sum(times.values()) - search
     seconds = {
-        'training': _EPOCHS * _ITERATIONS * ways[way],
+        'training': _EPOCHS * _ITERATIONS * fastest['seconds'],
         'extraction for labels': _EPOCHS * _TRAIN / rate,
         'labels': _EPOCHS * (search * scale**2 + rest * scale),
         'evaluation': _EVALUATIONS * (_TEST / rate + next(iter(ranking.values()))['seconds']),
     }
-    return {'way': way, 'seconds': seconds, 'minutes': sum(seconds.values()) / 60}
+    return {'way': fastest['way'], 'seconds': seconds, 'minutes': sum(seconds.values()) / 60}
 
 
 def _results(path: Path) -> dict[str, Any]:

@@ -1,23 +1,20 @@
-"""Step 3: speed and memory of the paper's iteration in bfloat16, eager, with recomputed blocks, and compiled."""
+"""Step 3: speed and memory of the paper's iteration in bfloat16, in several ways, and that of a ResNet-50."""
 
 import copy
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 
 from dscreid.apis.config import fit_to_machine
+from dscreid.engine.step_memory import step_memory
 from dscreid.lab.acceptance import timing
 from dscreid.lab.acceptance.plan import Settings
-from dscreid.lab.acceptance.trial import MethodTrial, batch_views, frames_and_size, make_trial
-from dscreid.lab.doctor.memory import training_memory
+from dscreid.lab.acceptance.trial import MethodTrial, make_trial
+from dscreid.lab.acceptance.ways import RESNET_WAYS, WAYS
+from dscreid.lab.doctor.memory import is_out_of_memory
 
-#: Options of the backbone by name, the slowest to start last.
-WAYS: Mapping[str, dict[str, Any]] = {
-    'eager': {},
-    'recomputed blocks': {'model.backbone.with_cp': True},
-    'compiled': {'model.backbone.compile_blocks': True},
-}
 #: Tracklets of each modality in the memories: HITSZ-VCM has 22,000.
 _TRACKLETS, _KERNELS = 11_000, 10
 
@@ -28,27 +25,50 @@ def measure(settings: Settings) -> Iterator[dict[str, Any]]:
     size, copied = (256, 2**20) if settings.pretend else (8192, 2**31)
     peak = timing.matmul_tflops(device, torch.bfloat16, size)
     yield {'peak_tflops': peak, 'copied_gb_per_second': timing.copied_gb_per_second(device, copied)}
-    for way, options in WAYS.items():
-        if settings.pretend and way == 'compiled':
+    operations: dict[bool, int] = {}
+    problems = []
+    for way in sorted({**WAYS, **RESNET_WAYS}, key=_is_compiled):  # compilation may take the rest of the time
+        if settings.pretend and _is_compiled(way):
             continue  # takes minutes on a processor; tests/models/backbones compile the blocks of a smaller model
-        trial = paper_trial(settings, options)
-        figures = _figures(trial, settings, peak)
-        yield {way: figures}
-        if way == 'eager':
-            yield {'kernels': _longest_kernels(trial, settings)}
-        del trial
+        try:
+            yield from _measure_way(way, settings, peak, operations)
+        except RuntimeError as error:
+            reason = ' '.join(str(error).split())[:200]
+            problems += [] if is_out_of_memory(error) else [f'{way}: {reason}']
+            yield {way: {'error': reason}, 'problems': problems}
+        if not settings.pretend:
+            torch.compiler.reset()  # code for the blocks of one way counts against the limit of the next
+            torch.cuda.empty_cache()
 
 
-def paper_trial(settings: Settings, options: Mapping[str, Any]) -> MethodTrial:
-    """Build the trial of :meth:`Settings.main_config` in bfloat16, with filled memories and all losses active."""
-    config = settings.main_config(**options)
+def _is_compiled(way: str) -> bool:
+    return 'model.backbone.compile_blocks' in WAYS.get(way, {})
+
+
+def _measure_way(way: str, settings: Settings, peak: float, operations: dict[bool, int]) -> Iterator[dict[str, Any]]:
+    """Yield the figures of a way; ``operations`` are filled by the first one of each encoder."""
+    is_resnet = way in RESNET_WAYS
+    trial = paper_trial(settings, RESNET_WAYS[way] if is_resnet else WAYS[way], is_resnet)
+    if is_resnet not in operations:  # compiled code would hide its operations from the counter
+        operations[is_resnet] = timing.operations_of(partial(trial.step, trial.batch()))
+    yield {way: _figures(trial, settings, peak, operations[is_resnet])}
+    if way == next(iter(WAYS)):
+        yield {'kernels': _longest_kernels(trial, settings)}
+
+
+def paper_trial(settings: Settings, options: Mapping[str, Any], resnet: bool = False) -> MethodTrial:
+    """Build the trial of :meth:`Settings.main_config` in bfloat16, with filled memories and all losses active.
+
+    With ``resnet``, it is that of :meth:`Settings.resnet_config`.
+    """
+    config = (settings.resnet_config if resnet else settings.main_config)(**options)
     fit_to_machine(config, amp=True)
     trial = make_trial(config, settings.device, 48 if settings.pretend else _TRACKLETS)
     trial.fill_memories(trial.epochs()[-1])
     return trial
 
 
-def _figures(trial: MethodTrial, settings: Settings, peak: float) -> dict[str, Any]:
+def _figures(trial: MethodTrial, settings: Settings, peak: float, operations: int) -> dict[str, Any]:
     device, batch = settings.device, trial.batch()
 
     def step() -> None:
@@ -58,9 +78,9 @@ def _figures(trial: MethodTrial, settings: Settings, peak: float) -> dict[str, A
     repeats, warm_up = (1, 0) if settings.pretend else (20, 3)
     seconds = timing.median_seconds(step, device, repeats, warm_up)
     preprocessing = timing.median_seconds(lambda: trial.model.data_preprocessor(batch, training=True), device, 3)
-    operations = timing.operations_of(step)
-    num_frames, size = frames_and_size(trial.config)
-    memory = training_memory(trial.config.model.backbone, (num_frames, *size), batch_views(trial.config))
+    forecast = {}
+    if 'with_cp' in trial.config.model.backbone:
+        forecast['forecast_gb'] = step_memory(trial.config).total / 1e9
     return {
         'tracklets': len(batch['inputs']),
         'seconds': seconds,
@@ -68,7 +88,7 @@ def _figures(trial: MethodTrial, settings: Settings, peak: float) -> dict[str, A
         'preprocessing_seconds': preprocessing,
         'tflops': operations / seconds / 1e12,
         'share_of_peak': operations / seconds / 1e12 / peak,
-        'float32_forecast_gb': memory.total / 1e9,
+        **forecast,
         'peak_gb': timing.peak_gb(step, device),
         'waits': timing.waits_of(step, device),
     }

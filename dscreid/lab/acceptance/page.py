@@ -5,7 +5,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from dscreid.lab.acceptance.ways import fastest_lines
 from dscreid.visualization.page import TableRow, page_html, paragraphs_html, part
+
+#: Heading of the choice of settings.
+FASTEST = 'Settings that were fastest here'
 
 
 def acceptance_html(record: Mapping[str, Any]) -> str:
@@ -17,6 +21,8 @@ def acceptance_html(record: Mapping[str, Any]) -> str:
     columns = ('outcome', 'seconds', 'limit')
     overview = part('table', label='Steps', corner='step', columns=columns, rows=rows, texts=True)
     sections = [('Steps', overview)]
+    if lines := fastest_lines(record.get('fastest', {})):
+        sections.append((FASTEST, paragraphs_html([f'`{line}`' for line in lines])))
     sections += [(str(one['title']), _section(one)) for one in outcomes.values()]
     return page_html('Acceptance on a GPU', paragraphs_html(_introduction(record)), sections)
 

@@ -53,6 +53,13 @@ class Settings:
             return load_config('dsc/dsc_demo', TINY | options)
         return load_config('dsc/dsc_bupt2hitsz', options)
 
+    def resnet_config(self, **options: Any) -> Config:
+        """Load the config that the speed of a ResNet is measured with: ADCA on ResNet-50, or a tiny batch of it."""
+        if self.pretend:
+            name = 'resnet50/adca_resnet50_demo'
+            return load_config(name, tiny_options(name) | options)
+        return load_config('resnet50/adca_resnet50', options)
+
     def method_config(self, name: str) -> Config:
         """Load the config of a method of :func:`method_names`."""
         return load_config(name, tiny_options(name) if self.pretend else {})

@@ -16,6 +16,7 @@ from typing import Any
 from dscreid.lab.acceptance.page import acceptance_html
 from dscreid.lab.acceptance.plan import Settings
 from dscreid.lab.acceptance.steps import STEPS, Step
+from dscreid.lab.acceptance.ways import fastest_ways
 from dscreid.utils.records import write_json
 from dscreid.visualization.page import write_text_atomically
 
@@ -47,7 +48,8 @@ def run_steps(
 
     Returns:
         The content of ``RECORD``: ``steps`` by name, each with ``status`` ('ok', 'failed', 'timeout' or 'skipped'),
-        ``title``, ``limit``, ``seconds``, ``results``, and ``error`` if it failed.
+        ``title``, ``limit``, ``seconds``, ``results``, and ``error`` if it failed; and ``fastest``, see
+        :func:`dscreid.lab.acceptance.fastest.fastest_ways`, after the step ``iteration``.
     """
     settings.out.mkdir(parents=True, exist_ok=True)
     _context(settings.pretend)  # imports the code before the time of the first step starts
@@ -55,7 +57,10 @@ def run_steps(
     for step in steps:
         if names and step.name not in names:
             continue
-        outcome = record['steps'][step.name] = {'title': step.title, 'limit': step.seconds} | _run_step(step, settings)
+        outcome: dict[str, Any] = {'title': step.title, 'limit': step.seconds, **_run_step(step, settings)}
+        record['steps'][step.name] = outcome
+        if step.name == 'iteration':
+            record['fastest'] = fastest_ways(outcome['results'])
         write_json(settings.out / RECORD, record)
         write_text_atomically(settings.out / PAGE, acceptance_html(record))
         report(outcome)

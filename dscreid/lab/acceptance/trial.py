@@ -16,6 +16,7 @@ from dscreid.engine.extraction import cluster_hook_of
 from dscreid.engine.hooks import ClusterHook
 from dscreid.engine.label_state import held_centers
 from dscreid.engine.schedule import turn_at
+from dscreid.engine.step_memory import batch_counts, frames_and_size
 from dscreid.models.reid import BaseReID
 from dscreid.neighbors import search_with
 from dscreid.pseudo_labels import LabelingContext, PseudoLabels
@@ -124,21 +125,6 @@ def camera_of(index: Any) -> Any:
     return index // 2 % _CAMERAS
 
 
-def batch_counts(sampler: Mapping[str, Any]) -> dict[Modality, int]:
-    """Return the tracklets of each modality in a batch of a ``PseudoLabelSampler`` or ``IdentitySampler`` config."""
-    if 'visible' in sampler:
-        return {Modality.IR: int(np.prod(sampler['infrared'])), Modality.RGB: int(np.prod(sampler['visible']))}
-    count = sampler['num_identities'] * sampler['num_tracklets']
-    return {Modality.RGB: count, Modality.IR: count}
-
-
-def batch_views(config: Config) -> int:
-    """Return the number of tracklets of a batch that the backbone encodes, each in all views of its modality."""
-    views = config.model.data_preprocessor.augmentation
-    counts = batch_counts(config.train_dataloader.sampler)
-    return counts[Modality.RGB] * len(views.visible_views) + counts[Modality.IR] * len(views.infrared_views)
-
-
 def artificial_batch(
     config: Config, tracklets: list[tuple[Modality, int]], labels: list[int] | None = None, seed: int = 0
 ) -> dict[str, Any]:
@@ -156,8 +142,3 @@ def artificial_batch(
         facts |= {} if labels is None else {'label': labels[place]}
         samples.append(ReIDDataSample(metainfo=facts))
     return {'inputs': inputs, 'data_samples': samples}
-
-
-def frames_and_size(config: Config) -> tuple[int, tuple[int, int]]:
-    """Return the number of frames of a tracklet, and their height and width."""
-    return config.num_frames, tuple(config.frame_size)

@@ -14,15 +14,18 @@ from torch.utils.data import DataLoader
 
 from dscreid.apis.config import fit_to_machine
 from dscreid.apis.preflight import trial_features, trial_labels
+from dscreid.apis.recomputation import choose_recomputation
 from dscreid.engine.extraction import check_both_modalities, extraction_loader
+from dscreid.engine.step_memory import optimizer_bytes
 from dscreid.errors import DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.building import build_loader, try_loader, try_model
-from dscreid.lab.doctor.memory import is_out_of_memory, optimizer_bytes, within_free_memory
+from dscreid.lab.doctor.memory import is_out_of_memory, within_free_memory
 from dscreid.lab.doctor.stages import Stage
 from dscreid.models.reid import BaseReID, SupervisedReID
 from dscreid.structures import Modality
 from dscreid.utils.build_errors import config_errors
+from dscreid.utils.machine import free_gpu_memory
 from dscreid.utils.quantities import size_text
 
 #: Tracklets per pseudo-label cluster of the dry batch if each modality has at least ``_MANY`` tracklets.
@@ -76,6 +79,8 @@ def try_stage(stage: Stage, device: torch.device) -> Generator[Finding, None, St
     config = copy.deepcopy(stage.config)
     stage = Stage(stage.name, config)
     fit_to_machine(config)
+    if stage.name != 'evaluation':
+        choose_recomputation(config, free_gpu_memory())
     loader = yield from try_loader(stage)
     model = yield from try_model(stage, getattr(getattr(loader, 'dataset', None), 'num_classes', None))
     if model is None or (loader is None and config.get('train_dataloader') is not None):

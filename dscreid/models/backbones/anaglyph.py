@@ -78,7 +78,9 @@ class AnaglyphResNet(TwoStreamResNet):
         super().__post_init__()
         if self.stripes != 1 or self.kept_maps or self.gem_power != 1:
             raise ConfigError('AnaglyphResNet: needs stripes=1, gem_power=1 and no kept_maps')
-        self.anaglyph = TwoStreamResNet(self.pretrained, self.pretrained_sha256, 1.0, self.depth)
+        self.anaglyph = TwoStreamResNet(
+            self.pretrained, self.pretrained_sha256, 1.0, self.depth, channels_last=self.channels_last
+        )
         self.readers = nn.ModuleDict({layer: CrossAttentionBlock(self.channels[layer]) for layer in LAYERS[2:]})
         self.memories = nn.ModuleList(
             nn.LSTM(self.embed_dim, self.embed_dim, num_layers=2, batch_first=True) for _ in range(2)

@@ -81,6 +81,7 @@ class DiverseEmbeddingResNet(TwoStreamResNet):
         self.channel_readers = nn.ModuleList(ChannelNonLocalBlock(*size) for size in sizes)
         self.position_readers = nn.ModuleList(NonLocalBlock(*size) for size in sizes)
         self.diverse = nn.ModuleList(DilatedBranch(widths[-1]) for _ in range(self.branches))
+        self.to(memory_format=self.memory_format)
 
     def forward(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
         """Encode normalized frames, float ``(N, T, 3, H, W)``: raw static and dynamic features, float32 ``(N, D)``."""

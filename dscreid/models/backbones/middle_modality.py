@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dscreid.models.backbones.modalities import check_modalities
 from dscreid.models.backbones.two_stream_resnet import TwoStreamResNet
+from dscreid.models.precision import full_precision
 from dscreid.registry import MODELS
 from dscreid.structures import Modality
 
@@ -45,7 +46,7 @@ class MiddleModalityResNet(TwoStreamResNet):
         middle = self.middle_images(inputs, modalities)
         parts = super().training_parts(torch.cat([inputs, middle]), [*modalities, *modalities])
         cells = F.adaptive_avg_pool2d(middle.mean(1), _GRID).flatten(1)
-        return {**parts, 'middle': cells.float()}
+        return {**parts, 'middle': full_precision(cells)}
 
     def middle_images(self, inputs: Tensor, modalities: Sequence[str]) -> Tensor:
         """Compute the middle images of frames, float (N, T, 3, H, W), in the same shape."""

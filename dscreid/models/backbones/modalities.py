@@ -16,17 +16,24 @@ def check_modalities(encoder: nn.Module, inputs: Tensor, modalities: Sequence[st
     return modalities
 
 
-def run_by_modality(modules: nn.ModuleDict, inputs: Tensor, modalities: Sequence[str]) -> Tensor:
+def run_by_modality(
+    modules: nn.ModuleDict,
+    inputs: Tensor,
+    modalities: Sequence[str],
+    memory_format: torch.memory_format = torch.preserve_format,
+) -> Tensor:
     """Run each tracklet's frames through the module of its modality: (N, T, 3, H, W) to (N * T, ...).
 
-    ``modules`` are keyed by ``'rgb'`` and ``'ir'``; ``modalities`` has one entry per tracklet.
+    ``modules`` are keyed by ``'rgb'`` and ``'ir'`` and get frames of the given memory format; ``modalities`` has one
+    entry per tracklet.
     """
     outputs, rows = [], []
     for modality in Modality:
         members = [row for row, name in enumerate(modalities) if Modality(name) is modality]
         if members:
             own_rows = torch.tensor(members).to(inputs.device, non_blocking=True)
-            output = modules[modality.value](inputs[own_rows].flatten(0, 1))
+            frames = inputs[own_rows].flatten(0, 1).to(memory_format=memory_format)
+            output = modules[modality.value](frames)
             outputs.append(output.unflatten(0, (len(members), -1)))
             rows += members
     order = torch.tensor(rows).argsort().to(inputs.device, non_blocking=True)

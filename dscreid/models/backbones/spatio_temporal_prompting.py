@@ -1,5 +1,6 @@
 """Tracklet encoders on an image tower: spatio-temporal prompting, and the average over frames."""
 
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +14,9 @@ from dscreid.errors import ConfigError
 from dscreid.models.backbones.attention_block import attend, run_block
 from dscreid.models.backbones.pretrained import load_pretrained_encoder
 from dscreid.registry import MODELS
+
+#: Modes of ``torch.compile`` that its documentation names.
+COMPILE_MODES = ('default', 'reduce-overhead', 'max-autotune', 'max-autotune-no-cudagraphs')
 
 
 @MODELS.register_module()
@@ -33,8 +37,10 @@ class SpatioTemporalPrompting(BaseModule):
         pretrained_prompts: Whether the tower's ``pretrained`` file also holds the prompts and the attention
             (``export_tower.py --encoder``). If False, they start from random weights, as in VLD.
         with_cp: Recompute the activations of each block in the backward pass, for less memory and identical results.
-        compile_blocks: Run the blocks with ``torch.compile``. Compilation takes minutes for each batch size; results
-            differ by rounding.
+            ``'auto'`` lets a training choose by the free memory of its GPU; elsewhere it means False.
+        compile_blocks: Run the blocks with ``torch.compile``: True, or the name of one of its modes, such as
+            ``'reduce-overhead'``, which uses CUDA graphs. Compilation takes minutes for each batch size; results differ
+            by rounding.
     """
 
     common_settings = MappingProxyType({'num_frames': 'num_frames'})
@@ -48,8 +54,8 @@ class SpatioTemporalPrompting(BaseModule):
         start_layer: int = 9,
         num_heads: int = 12,
         pretrained_prompts: bool = False,
-        with_cp: bool = False,
-        compile_blocks: bool = False,
+        with_cp: bool | str = False,
+        compile_blocks: bool | str = False,
     ):
         super().__init__()
         self.tower = MODELS.build(tower)
@@ -57,8 +63,10 @@ class SpatioTemporalPrompting(BaseModule):
         self.num_frames = num_frames
         self.start_layer = start_layer
         self.pretrained_prompts = pretrained_prompts
-        self.with_cp = with_cp
-        self._run_block = torch.compile(run_block) if compile_blocks else run_block
+        self.with_cp = with_cp is True
+        self._run_block = _compiled(compile_blocks)
+        if not isinstance(with_cp, bool) and with_cp != 'auto':
+            raise ConfigError(f"SpatioTemporalPrompting: with_cp must be True, False or 'auto', got {with_cp!r}")
         last = len(self.tower.blocks) - 1
         if not 0 <= start_layer <= last:
             raise ConfigError(
@@ -118,6 +126,18 @@ class SpatioTemporalPrompting(BaseModule):
     def _pool(self, tokens: Tensor) -> Tensor:
         """Apply ``ln_post`` and average over frames: ``(N, T, D)`` to float32 ``(N, D)``."""
         return self.tower.ln_post(tokens).float().mean(1)
+
+
+def _compiled(compile_blocks: bool | str) -> Callable[..., Tensor]:
+    """Return ``run_block``, compiled unless ``compile_blocks`` is False, in the mode that it names."""
+    if not isinstance(compile_blocks, bool) and compile_blocks not in COMPILE_MODES:
+        raise ConfigError(
+            f'SpatioTemporalPrompting: compile_blocks must be True, False or one of {", ".join(COMPILE_MODES)}, got '
+            f'{compile_blocks!r}'
+        )
+    if not compile_blocks:
+        return run_block
+    return torch.compile(run_block, mode=None if compile_blocks is True else compile_blocks)
 
 
 def swap_frame_and_prompt(prompts: Tensor, num_frames: int) -> Tensor:

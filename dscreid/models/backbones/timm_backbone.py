@@ -4,6 +4,7 @@ from types import MappingProxyType
 from typing import Any
 
 import timm
+import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -31,6 +32,8 @@ class TimmBackbone(BaseModule):
         pretrained_sha256: Expected SHA-256 of the file (hexadecimal); None accepts any file.
         num_heads: Heads of the temporal attention; 0 for none, so that both halves are the mean.
         options: Further arguments of ``timm.create_model``, such as ``dict(img_size=(288, 144))`` for transformers.
+        channels_last: Whether frames and weights of convolutions have their channels last in memory; results differ by
+            rounding.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class TimmBackbone(BaseModule):
         pretrained_sha256: str | None = None,
         num_heads: int = 0,
         options: dict[str, Any] = MappingProxyType({}),  # type: ignore[assignment]  # not changed
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         if not timm.is_model(model_name):
@@ -54,7 +58,8 @@ class TimmBackbone(BaseModule):
             network: Any = timm.create_model(model_name, pretrained=False, num_classes=0, **options)
         except (TypeError, RuntimeError) as error:  # an unknown option, an unknown tag of the name
             raise ConfigError(f'TimmBackbone: {model_name} cannot be built with {dict(options)}: {error}') from error
-        self.network: nn.Module = network
+        self.memory_format = torch.channels_last if channels_last else torch.preserve_format
+        self.network: nn.Module = network.to(memory_format=self.memory_format)
         self.embed_dim: int = network.num_features
         classifier = network.pretrained_cfg.get('classifier') or ()
         #: names of the classifier's modules in files of this model
@@ -83,7 +88,8 @@ class TimmBackbone(BaseModule):
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Encode normalized frames, float ``(N, T, 3, H, W)``: raw static and dynamic features, float32 ``(N, D)``."""
-        frames = self.network(inputs.flatten(0, 1)).float().unflatten(0, inputs.shape[:2])
+        pixels = inputs.flatten(0, 1).to(memory_format=self.memory_format)
+        frames = self.network(pixels).float().unflatten(0, inputs.shape[:2])
         static = frames.mean(1)
         if self.attn is None or self.ln_post is None:
             return static, static

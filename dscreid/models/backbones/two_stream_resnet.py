@@ -56,6 +56,8 @@ class TwoStreamResNet(BaseModule):
     stripes: int = 1  #: horizontal stripes G that are pooled apart; their features are concatenated, D = G * C
     #: layers (``'layer3'``, ``'layer4'``) whose maps are parts of training batches, ``maps_layer3`` (N, T, C, H, W)
     kept_maps: Sequence[str] = ()
+    #: whether maps and weights of convolutions have their channels last in memory; results differ by rounding
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -84,7 +86,13 @@ class TwoStreamResNet(BaseModule):
         self.embed_dim = self.channels['layer4'] * self.stripes
         if self.non_local:
             self.non_local_blocks = nn.ModuleDict(dict(self._non_local_blocks(trunk)))
+        self.to(memory_format=self.memory_format)
         self.is_init = False
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Order of the channels in memory, see ``channels_last``; modules that a subclass adds need it too."""
+        return torch.channels_last if self.channels_last else torch.preserve_format
 
     @property
     def part_widths(self) -> dict[str, int]:
@@ -114,7 +122,8 @@ class TwoStreamResNet(BaseModule):
 
     def run_stems(self, inputs: Tensor, modalities: Sequence[str] | None) -> Tensor:
         """Run each tracklet's frames through the stem of its modality: (N, T, 3, H, W) to maps (N * T, C, H', W')."""
-        return run_by_modality(self.stems, inputs, check_modalities(self, inputs, modalities))
+        maps = run_by_modality(self.stems, inputs, check_modalities(self, inputs, modalities), self.memory_format)
+        return maps.to(memory_format=self.memory_format)
 
     def run_layers(self, maps: Tensor, layers: Sequence[str] = LAYERS) -> Tensor:
         """Run maps (B, C, H, W) through some layers, with the non-local blocks that follow their blocks."""
@@ -147,12 +156,17 @@ class TwoStreamResNet50(TwoStreamResNet):
         pretrained: As in ``TwoStreamResNet``.
         pretrained_sha256: As in ``TwoStreamResNet``.
         gem_power: As in ``TwoStreamResNet``.
+        channels_last: As in ``TwoStreamResNet``.
     """
 
     def __init__(
-        self, pretrained: str | None = None, pretrained_sha256: str | None = None, gem_power: float = 3.0
+        self,
+        pretrained: str | None = None,
+        pretrained_sha256: str | None = None,
+        gem_power: float = 3.0,
+        channels_last: bool = False,
     ) -> None:
-        super().__init__(pretrained, pretrained_sha256, gem_power)
+        super().__init__(pretrained, pretrained_sha256, gem_power, channels_last=channels_last)
 
 
 def _parts(network: ResNet, *names: str) -> nn.Sequential:

@@ -19,7 +19,7 @@ _LOW_PRECISIONS = ('bfloat16', 'float16')
 #: Settings that do not change the network: the source of its weights and how it is run.
 _NO_ARCHITECTURE = {
     'pretrained', 'pretrained_sha256', 'pretrained_activation', 'pretrained_prompts', 'with_cp', 'compile_blocks',
-    'pretrained_projection', 'init_cfg',
+    'pretrained_projection', 'init_cfg', 'channels_last',
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from torchvision.models import resnet18
 
 from dscreid.errors import ConfigError
 from dscreid.models.backbones import (
+    AnaglyphResNet,
     DiverseEmbeddingResNet,
     MiddleModalityResNet,
     PartAttentionResNet,
@@ -264,3 +265,35 @@ class TestTwinEncoder:
         model.init_weights()
         for network in (model.first, model.second):
             assert torch.equal(network.layers.layer1[0].conv1.weight, weights['layer1.0.conv1.weight'])
+
+
+KINDS = [
+    (TwoStreamResNet, dict(non_local=True)),
+    (MiddleModalityResNet, dict(stripes=4)),
+    (PartAttentionResNet, dict(gem_power=1.0)),
+    (StyleDisturbanceResNet, {}),
+    (TemporalGateResNet, dict(gem_power=1.0, num_frames=2)),
+    (DiverseEmbeddingResNet, {}),
+    (AnaglyphResNet, dict(gem_power=1.0, num_frames=2)),
+]
+
+
+@pytest.mark.parametrize(('kind', 'keywords'), KINDS, ids=[kind.__name__ for kind, _ in KINDS])
+def test_channels_last_changes_results_by_rounding_alone(kind, keywords):
+    found, layouts = [], []
+    for channels_last in (False, True):
+        model = build(kind, **keywords, channels_last=channels_last).eval()
+        convolutions = [part for part in model.modules() if isinstance(part, torch.nn.Conv2d)]
+        for part in convolutions:
+            part.register_forward_pre_hook(lambda _, given: layouts.append(in_channels_last(given[0])))
+        with torch.no_grad():
+            found.append(model(FRAMES, MODALITIES))
+    assert all(in_channels_last(part.weight) for part in convolutions)
+    # additional blocks may read reshaped maps
+    assert sum(layouts[len(layouts) // 2 :]) > 0.75 * len(layouts) / 2
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def in_channels_last(tensor):
+    return tensor.is_contiguous(memory_format=torch.channels_last)

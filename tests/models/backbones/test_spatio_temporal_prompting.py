@@ -9,6 +9,7 @@ from torch import nn
 
 from dscreid.errors import ConfigError
 from dscreid.models.backbones import FrameAverage, SpatioTemporalPrompting
+from dscreid.models.backbones.spatio_temporal_prompting import COMPILE_MODES
 from dscreid.registry import MODELS
 
 LAYERS, WIDTH, HEADS = 4, 32, 2
@@ -231,6 +232,24 @@ def test_compiled_blocks_change_results_by_rounding_alone():
     assert torch._dynamo.utils.counters['stats']['unique_graphs'] == 2  # whole blocks and the last one
     torch._dynamo.reset()
     torch.testing.assert_close(*outcomes, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('mode', [False, True, *COMPILE_MODES])
+def test_blocks_are_compiled_in_the_named_mode(mode, monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, 'compile', lambda function, mode: asked.append(mode) or function)
+    SpatioTemporalPrompting(TOWER, num_frames=3, start_layer=3, num_heads=4, compile_blocks=mode)
+    assert asked == {False: [], True: [None]}.get(mode, [mode])
+
+
+def test_torch_knows_the_modes():
+    assert set(COMPILE_MODES) <= torch._inductor.list_mode_options().keys()  # some versions know more
+
+
+@pytest.mark.parametrize('mode', ['fast', 1, None])
+def test_unknown_modes_are_refused(mode):
+    with pytest.raises(ConfigError, match=r"compile_blocks must be True, False or one of .*'?reduce-overhead.*, got "):
+        SpatioTemporalPrompting(TOWER, num_frames=3, start_layer=3, num_heads=4, compile_blocks=mode)
 
 
 def test_autocast_returns_float32_close_to_full_precision():

@@ -154,3 +154,11 @@ def test_real_imagenet_weights():
     best = linear(static, weights['_fc.weight'], weights['_fc.bias']).argmax(1)
     assert best.tolist() == [698, 985]  # ImageNet's palace and daisy
     assert dynamic.isfinite().all()
+
+
+@torch.no_grad()
+def test_channels_last_changes_results_by_rounding_alone():
+    plain, model = (build(model_name='test_resnet', channels_last=value) for value in (False, True))
+    convolutions = [part for part in model.modules() if isinstance(part, torch.nn.Conv2d)]
+    assert all(part.weight.is_contiguous(memory_format=torch.channels_last) for part in convolutions)
+    torch.testing.assert_close(model(FRAMES)[0], plain(FRAMES)[0], rtol=1e-5, atol=1e-5)

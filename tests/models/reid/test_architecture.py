@@ -19,7 +19,7 @@ def test_defaults_are_filled_in_and_origins_left_out():
         num_heads=12,
         start_layer=9,
         with_cp=True,
-        compile_blocks=True,
+        compile_blocks='reduce-overhead',
         tower=TOWER | dict(activation='quick_gelu', pretrained='a.pt'),
     )
     described = architecture_of(short)
