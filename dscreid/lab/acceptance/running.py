@@ -49,7 +49,7 @@ def run_steps(
     Returns:
         The content of ``RECORD``: ``steps`` by name, each with ``status`` ('ok', 'failed', 'timeout' or 'skipped'),
         ``title``, ``limit``, ``seconds``, ``results``, and ``error`` if it failed; and ``fastest``, see
-        :func:`dscreid.lab.acceptance.fastest.fastest_ways`, after the step ``iteration``.
+        :func:`dscreid.lab.acceptance.ways.fastest_ways`, after the step ``iteration``.
     """
     settings.out.mkdir(parents=True, exist_ok=True)
     _context(settings.pretend)  # imports the code before the time of the first step starts
