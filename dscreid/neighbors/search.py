@@ -26,7 +26,7 @@ class NeighborSearch:
     Results are reproducible: faiss trains from a fixed seed, and graphs are built by a single thread.
     """
 
-    index: str | None = None  #: faiss index-factory string, such as ``'IVF1024,Flat'`` (CPU); None searches exactly
+    index: str | None = None  #: faiss index-factory string, such as ``'HNSW32'`` (CPU); None searches exactly
     parameters: str = ''  #: search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``
     smallest: int = 10_000  #: smaller galleries are searched exactly
     lowest_recall: float = 0.9  #: a measured recall below this value triggers a warning

@@ -13,7 +13,7 @@ from machine import in_fresh_process
 from results import Table, add_out_argument, publish
 
 PER_IDENTITY = 20
-INDEXES = ['IVF1024,Flat nprobe=1', 'IVF1024,Flat nprobe=8', 'IVF1024,Flat nprobe=64']
+INDEXES = ['HNSW32 efSearch=64', 'HNSW32 efSearch=256', 'IVF1024,Flat nprobe=64', 'IVF1024,Flat nprobe=256']
 K1, K2, EPS, MIN_SAMPLES = 30, 6, 0.6, 4
 
 

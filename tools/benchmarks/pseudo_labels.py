@@ -73,9 +73,11 @@ def parse_args() -> argparse.Namespace:
         '--search',
         default='exact',
         metavar='INDEX',
-        help="exact, or a faiss index, such as 'IVF1024,Flat' (default: exact)",
+        help="exact, or a faiss index, such as 'HNSW32' (default: exact)",
     )
-    parser.add_argument('--search-parameters', default='', metavar='TEXT', help="of a faiss index, such as 'nprobe=64'")
+    parser.add_argument(
+        '--search-parameters', default='', metavar='TEXT', help="of a faiss index, such as 'efSearch=64'"
+    )
     add_out_argument(parser, 'pseudo_labels')
     return parser.parse_args()
 

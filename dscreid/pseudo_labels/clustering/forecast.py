@@ -133,7 +133,7 @@ def _described(problems: Sequence[ClusteringProblem]) -> str:
 
 
 def _remedies(kind: str) -> str:
-    search = "search on the CPU with ClusterHook's neighbor_search=dict(index='IVF1024,Flat'), "
+    search = "search on the CPU with ClusterHook's neighbor_search=dict(index='HNSW32', parameters='efSearch=64'), "
     return (
         f"{search if kind == 'GPU memory' else ''}use a smaller k1 (a number instead of 'auto') or eps, end other "
         'processes, or use a machine with more memory'

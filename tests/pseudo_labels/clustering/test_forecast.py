@@ -65,7 +65,7 @@ def test_only_certain_needs_raise_an_error():
     assert 'needs about 4.0 GiB of main memory, but only 2.0 GiB is available' in warning
     with pytest.raises(ResourceError, match=r'N x D = 1,000 x 64, k1 = 30, needs about 4.0 GiB .* 1.0 GiB .*k1'):
         check_fits(forecast, problems, GIB)
-    with pytest.raises(ResourceError, match=r"GPU memory, but only 1.0 GiB.*index='IVF1024,Flat'"):
+    with pytest.raises(ResourceError, match=r"GPU memory, but only 1.0 GiB.*index='HNSW32'"):
         check_fits(forecast, problems, 9 * GIB, GIB)
 
 
