@@ -67,6 +67,7 @@ def _head(place: Place, file: Path) -> str:
     return (
         f'# Results on `{name}`\n\n{kind} `dscreid reproduce collect --data {name}` made this page from the runs in '
         f'[{file.name}]({file.name}); do not edit it. Rows without runs are left out.'
+        + (place.preset.note and f'\n\n{place.preset.note}')
     )
 
 
