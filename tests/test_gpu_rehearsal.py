@@ -96,7 +96,7 @@ def options(method_worlds):
         if name.startswith('source/'):
             # without the schedule, whose warm-up takes 30 iterations
             return found | {'train_dataloader.sampler.iterations': 2, 'param_scheduler': None}
-        eps = 0.5 if 'gur' in name else 0.7
+        eps = 0.6 if 'gur' in name else 0.7
         return found | {'clustering': dict(k1=6, k2=2, eps=eps, min_samples=2)}
 
     return of

@@ -20,7 +20,9 @@ from dscreid.structures import Modality, TrackletFeatures
 
 HELPED, UNCLEAR, HARMED = 'probably helped', 'no clear change', 'probably harmed'
 #: Printed with every verdict.
-CAVEAT = 'How often this verdict is wrong has not been measured yet.'
+CAVEAT = (
+    'Do not decide by this verdict alone: on 15 adaptations to rendered worlds it was clear only once, and wrong then.'
+)
 RULE = (
     'A measure is clearly better or worse if the 95% interval of its change excludes 0. Probably helped: at least two '
     'measures are clearly better, one of them cycle consistency, none is clearly worse, and no modality keeps fewer '
