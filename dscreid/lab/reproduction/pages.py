@@ -65,8 +65,13 @@ def gain_whiskers(summary: Summary) -> list[Whisker]:
 
 
 def row_curves(summary: Summary) -> dict[str, Scalars]:
-    """Return what is drawn by epoch of all rows that have it, by the name of the row."""
-    return {row.row.name: _scalars(row) for row in summary.rows if row.curves}
+    """Return what is drawn by epoch of all rows that have it, by the name of the row.
+
+    Supervised rows, which have no pseudo labels, are left out if there are others: lines of many rows look alike.
+    """
+    drawn = [row for row in summary.rows if row.curves]
+    chosen = [row for row in drawn if not row.row.supervised] or drawn
+    return {row.row.name: _scalars(row) for row in chosen}
 
 
 def _scalars(row: SummaryRow) -> Scalars:
