@@ -19,7 +19,7 @@ def choose_recomputation(config: Config, free: int | None, devices: int = 1) -> 
 
     Args:
         config: Complete config of a training; other values than ``'auto'`` stay.
-        free: Free bytes of the device; None for a processor, on which nothing is recomputed.
+        free: Free bytes of the device; None for a processor, where blocks are never recomputed.
         devices: Devices that share the batch equally.
     """
     backbone = config.model.get('backbone') or {}
