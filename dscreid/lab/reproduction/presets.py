@@ -196,6 +196,15 @@ class Place:
         return self.read(path, {} if plain else row.overrides)
 
     def difference_to_dsc(self, config: 'Config', direction: str) -> dict[str, list] | None:
-        """Compare a config with DSC's. None for a source stage, which only other runs build upon."""
+        """Compare a config with DSC's. None for a source stage, which only other runs build upon.
+
+        Config files are named from the folder of all configs on, wherever it is.
+        """
         dsc = self.find_config('dsc', direction)
-        return None if dsc is None or not config.get('source') else config_difference(self.read(dsc), config)
+        if dsc is None or not config.get('source'):
+            return None
+        found = config_difference(self.read(dsc), config)
+        return {key: [self._without_place(value) for value in pair] for key, pair in found.items()}
+
+    def _without_place(self, value: Any) -> Any:
+        return value.removeprefix(f'{self.configs.parent}/') if isinstance(value, str) else value

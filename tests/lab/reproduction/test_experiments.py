@@ -79,6 +79,13 @@ def test_ablations_differ_from_dsc_in_nothing_but_what_they_name(places, data, d
         assert all(key.startswith(prefix) for key in changed), (method, changed)
 
 
+def test_a_difference_to_dsc_names_no_folder_of_this_machine(places):
+    place = places['synthetic-short']
+    config = place.read(place.config_path('adca', 'bupt2hitsz'))
+    files = ['configs/source/stp_demo_short.py', 'configs/baselines/bclu_demo_short.py']
+    assert place.difference_to_dsc(config, 'bupt2hitsz')['source.config'] == files
+
+
 @each_place
 def test_ablations_are_what_their_names_say(places, data, direction):
     place = places[data]
