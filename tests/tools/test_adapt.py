@@ -1,5 +1,6 @@
 """tools/adapt.py on a tiny world as a TrackletFolder: results, refusals, and what an interruption leaves."""
 
+import html
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from dscreid.apis.command_line import run_command
 from dscreid.datasets import TrackletFolder
 from dscreid.datasets.tracklet_table import read_table, write_table
 from dscreid.deployment import TrackletInferencer, read_bundle
+from dscreid.deployment.adaptation import CAVEAT
 from dscreid.deployment.bundle import calibrated
 from dscreid.evaluation import load_features
 
@@ -84,7 +86,7 @@ def test_an_adaptation_leaves_a_run_a_page_and_a_bundle(finished, anonymous):
     assert len(record['changes']) == 5
     assert record['changes'][-1]['direction'] != 'undefined'  # there are times
     page = (finished / 'adaptation.html').read_text()
-    assert 'has not been measured yet' in page
+    assert html.escape(CAVEAT) in page
     assert page.count('data:image/jpeg') == 8 * (1 + 2 * 5)
     before, after = (load_features(finished / name) for name in ('before/features.safetensors', 'features.safetensors'))
     np.testing.assert_array_equal(before.index, after.index)
