@@ -101,9 +101,9 @@ def milvus_server(tmp_path_factory):
         yield address
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def one_thread():
-    """Run on one thread, where sums have one order."""
+    """Run a module, with the fixtures of its own, on one thread, where sums have one order."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,5 +1,7 @@
 """Exact nearest neighbors by inner product, computed in blocks, with a defined order among ties."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -19,14 +21,32 @@ def exact_neighbors(queries: Tensor, gallery: Tensor, k: int, self_first: bool =
 
     Returns ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
     """
-    similarity = queries.new_empty((len(queries), k))
-    index = torch.empty((len(queries), k), dtype=torch.int64, device=queries.device)
-    row_blocks, column_blocks = _blocks(queries, gallery)
+    return neighbors_of_rows(queries, gallery, k, *search_blocks(queries, gallery), self_first=self_first)
+
+
+@torch.no_grad()
+def neighbors_of_rows(
+    queries: Tensor,
+    gallery: Tensor,
+    k: int,
+    row_blocks: Sequence[slice],
+    column_blocks: Sequence[slice],
+    self_first: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Search as :func:`exact_neighbors`, for consecutive blocks of queries only.
+
+    The blocks are those of :func:`search_blocks`, or some consecutive ones of its row blocks. Returns ``similarity``
+    and ``index`` (R, k) of the R rows of these blocks, with the same bits as a search of all.
+    """
+    first = row_blocks[0].start if row_blocks else 0
+    num_rows = row_blocks[-1].stop - first if row_blocks else 0
+    similarity = queries.new_empty((num_rows, k))
+    index = torch.empty((num_rows, k), dtype=torch.int64, device=queries.device)
     # One buffer for all blocks: fresh pages for each cost up to a tenth of the product's time.
     largest = [max(map(_length, blocks), default=0) for blocks in (row_blocks, column_blocks)]
     buffer = queries.new_empty(largest[0] * largest[1])
     for rows in row_blocks:
-        values, places = similarity[rows, :0], index[rows, :0]
+        values, places = similarity[: _length(rows), :0], index[: _length(rows), :0]
         for columns in column_blocks:
             size = _length(rows), _length(columns)
             block = torch.mm(queries[rows], gallery[columns].T, out=buffer[: size[0] * size[1]].view(size))
@@ -39,7 +59,8 @@ def exact_neighbors(queries: Tensor, gallery: Tensor, k: int, self_first: bool =
             places = torch.cat((places, place + columns.start), dim=1)
             values, order = torch.cat((values, value), dim=1).sort(dim=1, descending=True, stable=True)
             values, places = values[:, :k], places.gather(1, order[:, :k])
-        similarity[rows], index[rows] = values, places
+        similarity[rows.start - first : rows.stop - first] = values
+        index[rows.start - first : rows.stop - first] = places
     return similarity, index
 
 
@@ -69,8 +90,8 @@ def best_candidates(
     return similarity, index
 
 
-def _blocks(queries: Tensor, gallery: Tensor) -> tuple[list[slice], list[slice]]:
-    """Row and column blocks: whole rows on a CPU, tiles that fit into free memory on a GPU."""
+def search_blocks(queries: Tensor, gallery: Tensor) -> tuple[list[slice], list[slice]]:
+    """Return the row and column blocks of a search: whole rows on a CPU, tiles that fit into free memory on a GPU."""
     if not queries.is_cuda:
         return row_chunks(len(queries), len(gallery)), slices(len(gallery), max(1, len(gallery)))
     free = torch.cuda.mem_get_info(queries.device)[0]

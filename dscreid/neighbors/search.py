@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError
 from dscreid.neighbors.exact import best_candidates, exact_neighbors
+from dscreid.neighbors.shares import shared_exact_neighbors
 
 #: Candidates per requested neighbor. Exact scores then correct the approximate order of faiss.
 CANDIDATES_PER_NEIGHBOR = 2
@@ -42,7 +43,7 @@ class NeighborSearch:
     def __call__(self, queries: Tensor, gallery: Tensor, k: int, self_first: bool = False) -> tuple[Tensor, Tensor]:
         """Find the ``k`` gallery rows with the largest inner product for each query; see :func:`exact_neighbors`."""
         if not len(queries) or self.is_exact(len(gallery)):
-            return exact_neighbors(queries, gallery, k, self_first)
+            return shared_exact_neighbors(queries, gallery, k, self_first)
         similarity, found = self._approximate(queries, gallery, k, self_first)
         recall = measured_recall(queries, gallery, found)
         message = f'neighbor search {self.index}: recall@{k} {recall:.3f} on sampled queries'

@@ -11,7 +11,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from dscreid.distributed import from_main_process
 from dscreid.engine import label_state
 from dscreid.engine.extraction import (
     BATCH_SIZE,
@@ -23,7 +22,7 @@ from dscreid.engine.extraction import (
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, LabelingError, TrainingError
-from dscreid.neighbors import NeighborSearch, search_with
+from dscreid.neighbors import NeighborSearch, search_with, with_shared_searches
 from dscreid.pseudo_labels import (
     Labeler,
     LabelingContext,
@@ -231,7 +230,7 @@ class ClusterHook(Hook):
 
         with progress_bar() as bar, search_with(self.neighbor_search):
             bar.add_task('cluster', total=None)
-            labels = from_main_process(forecast_and_label)
+            labels = with_shared_searches(forecast_and_label)
         runner.logger.info(f'clustering: {time.perf_counter() - start:.1f} s')
         return labels
 
