@@ -1,6 +1,9 @@
 """The benchmarks of pseudo labels, evaluation and loading, at toy sizes."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +91,13 @@ def test_a_gallery_on_a_server(run_benchmark, milvus_server):
     for kind in ('random', 'persons'):
         assert {row['recall'] for row in values[kind] if row['name'].startswith('index')} == {1}
     assert not any(name.startswith('benchmark') for name in MilvusClient(milvus_server).list_collections())
+
+
+@pytest.mark.slow
+def test_a_search_alone_and_shared(tmp_path):
+    tool = Path(__file__).parents[2] / 'tools' / 'benchmarks' / 'search_shares.py'
+    command = [sys.executable, tool, '--sizes', '50', '90', '--dim', '8', '--rounds', '2', '--out', tmp_path / 'out']
+    subprocess.run(command, check=True, capture_output=True)
+    results = json.loads((tmp_path / 'out.json').read_text())['results']['results']
+    assert [result['size'] for result in results] == [50, 90]
+    assert all(result[key] > 0 for result in results for key in ('alone', 'shared', 'speedup'))

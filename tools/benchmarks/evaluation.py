@@ -8,12 +8,11 @@ Example: python tools/benchmarks/evaluation.py --sizes 1000 2000 5000
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from machine import in_fresh_process, median_seconds
+from machine import CLOCKS, add_clock_argument, in_fresh_process, median_seconds
 from references import ranking
 from results import Table, add_out_argument, fitted_exponent, publish
 
@@ -43,7 +42,7 @@ def main() -> None:
         ],
         [
             f'growth: fitted exponent of N. ratio: time / that of {WHOLE}, at N = {sizes[-1]:,}.',
-            f'Times by the {CLOCKS[args.clock][0]}. Persons have ten tracklets on either side; same person and '
+            f'Times by {CLOCKS[args.clock].name}. Persons have ten tracklets on either side; same person and '
             'camera are left out.',
             'peak GB: of a process that does this step alone, libraries and features included.',
         ],
@@ -67,12 +66,7 @@ def parse_args() -> argparse.Namespace:
         help=f'steps beside rank_metrics, by how their names begin (default: all): {"; ".join(STEPS)}',
     )
     parser.add_argument('--device', default='cpu', help='where the features are, cpu or cuda')
-    parser.add_argument(
-        '--clock',
-        choices=list(CLOCKS),
-        default='wall',
-        help='cpu: processor time of all threads, for a machine that does other work',
-    )
+    add_clock_argument(parser)
     parser.add_argument(
         '--references-up-to', type=int, default=5000, help='largest size for the references, 0 for none'
     )
@@ -95,13 +89,12 @@ def measure(name: str, sizes: list[int], dim: int, repeats: int, device: str, cl
             if torch.device(device).type == 'cuda':
                 torch.cuda.synchronize()
 
-        seconds[size] = median_seconds(run, repeats, CLOCKS[clock][1])
+        seconds[size] = median_seconds(run, repeats, CLOCKS[clock].read)
         if isinstance(found[-1], dict) and 'valid_queries' in found[-1]:
             figures[size] = {key: float(value) for key, value in found[-1].items()}
     return {'seconds': seconds, 'figures': figures}
 
 
-CLOCKS = {'wall': ("wall's clock", time.perf_counter), 'cpu': ('processor time', time.process_time)}
 Step = Callable[[], Any]
 
 

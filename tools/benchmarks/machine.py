@@ -1,5 +1,6 @@
 """Shared code of the benchmark tools: machine description, timing, memory in a new process, tables and files."""
 
+import argparse
 import json
 import multiprocessing
 import os
@@ -11,11 +12,38 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
 from rich.table import Table
+
+
+class Clock(NamedTuple):
+    """A clock that a benchmark measures by: its name in a sentence, and a function that returns seconds."""
+
+    name: str
+    read: Callable[[], float]
+
+
+CLOCKS = {'wall': Clock("the wall's clock", time.perf_counter), 'cpu': Clock('processor time', time.process_time)}
+
+
+def add_clock_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--clock``, a name in CLOCKS."""
+    parser.add_argument(
+        '--clock',
+        choices=list(CLOCKS),
+        default='wall',
+        help='wall (default), or cpu: processor time of all threads, for a machine that does other work',
+    )
+
+
+def chosen_clock(parser: argparse.ArgumentParser, name: str) -> Clock:
+    """Return the clock of that name; processor time is refused with several threads, whose times it adds up."""
+    if name == 'cpu' and torch.get_num_threads() > 1:
+        parser.error('--clock cpu adds up the time of all threads: set OMP_NUM_THREADS=1')
+    return CLOCKS[name]
 
 
 def describe_machine() -> str:

@@ -7,14 +7,12 @@ Example: OMP_NUM_THREADS=1 python tools/benchmarks/unification.py --sizes 5000 1
 
 import argparse
 import statistics
-import time
 
 import torch
-from machine import in_fresh_process
+from machine import CLOCKS, add_clock_argument, chosen_clock, in_fresh_process
 from results import Table, add_out_argument, publish
 
 PER_IDENTITY = 20
-CLOCKS = {'wall': time.perf_counter, 'cpu': time.process_time}
 
 
 def main() -> None:
@@ -25,15 +23,13 @@ def main() -> None:
     )
     parser.add_argument('--dim', type=int, default=1536, help='feature dimension, of both halves together')
     parser.add_argument('--rounds', type=int, default=3, help='rounds, whose median is shown (default: %(default)s)')
-    parser.add_argument('--clock', choices=CLOCKS, default='wall', help='wall time (default) or processor time')
+    add_clock_argument(parser)
     add_out_argument(parser, 'unification')
     args = parser.parse_args()
-    if args.clock == 'cpu' and torch.get_num_threads() > 1:
-        parser.error('--clock cpu adds up the time of all threads: set OMP_NUM_THREADS=1')
+    clock = chosen_clock(parser, args.clock)
     results = [in_fresh_process(measure, size, args.dim, args.rounds, args.clock) for size in args.sizes]
-    kind = {'wall': "the wall's clock", 'cpu': 'processor time'}[args.clock]
     rows = [[f'{one["size"]:,}', *(f'{one[key]:.2f}' for key in ('products', 'dslu', 'ratio'))] for one in results]
-    title = f'DSLU in seconds, D = {args.dim}, medians of {args.rounds} rounds, {kind}'
+    title = f'DSLU in seconds, D = {args.dim}, medians of {args.rounds} rounds, {clock.name}'
     publish(
         args.out,
         [Table(title, ['N in each modality', 'products', 'DSLU', 'ratio'], rows)],
@@ -59,7 +55,7 @@ def measure(size: int, dim: int, rounds: int, clock: str) -> dict[str, float]:
     def unify_and_correct() -> None:
         correct_labels(static, dynamic, unify_labels(static, dynamic, static, dynamic, labels))
 
-    now, seconds = CLOCKS[clock], []
+    now, seconds = CLOCKS[clock].read, []
     for _ in range(rounds):
         start = now()
         multiply()
