@@ -169,6 +169,16 @@ _STAGES = {
     **{f'{name}, second stage': name.lower() for name in ('ADCA', 'PGM', 'NG', 'RPNR', 'PCLHD')},
     'DSC, second stage': 'dsc_second_stage',
 }
+_TEN_EPOCHS = tuple(
+    Row(f'{name}, ten epochs', method, {'train_cfg.max_epochs': 10}, 'ten_epochs', supervised=supervised)
+    for name, method, supervised in (
+        ('B+Clu', 'bclu', False),
+        ('B+Clu + DSLU', 'without_dsjl', False),
+        ('DSC', 'dsc', False),
+        ('DSC plus (ours)', 'dsc_plus', False),
+        ('true labels (bound)', 'true_labels', True),
+    )
+)
 _UNTRAINED = Row('CLIP (pre-trained tower)', 'cd', tag='untrained', untrained=True)
 _ALL = (
     Experiment(
@@ -217,6 +227,12 @@ _ALL = (
     ),
     Experiment(
         'stages', 'As much training for all: second stages after B+Clu (no table of the paper)', _rows(_STAGES), _BOTH
+    ),
+    Experiment(
+        'longer',
+        'Ten epochs instead of the four of rendered worlds (no table of the paper)',
+        (_CD, _ADABN, *_TEN_EPOCHS),
+        _BOTH,
     ),
     Experiment('resnet50', 'Unsupervised methods on ResNet-50 (no table of the paper)', _methods('_resnet50'), _BOTH),
 )
