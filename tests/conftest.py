@@ -1,5 +1,6 @@
 """Fixtures of the whole tree: two tiny rendered worlds, configs of runs on them, and one finished experiment."""
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -23,6 +24,15 @@ from dscreid.utils.machine import usable_cores
 
 # MMEngine's loggers outlive the captured streams of the tests that made them
 logging.raiseExceptions = False
+
+
+@contextlib.contextmanager
+def single_thread():
+    """Run PyTorch on one thread within the block."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def _remembered(format_code):
@@ -101,13 +111,18 @@ def milvus_server(tmp_path_factory):
         yield address
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture
 def one_thread():
-    """Run a module, with the fixtures of its own, on one thread, where sums have one order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    """Run a test on one thread, where sums have one order."""
+    with single_thread():
+        yield
+
+
+@pytest.fixture(scope='module')
+def one_thread_throughout():
+    """Run all tests of a module, and the fixtures that they share, on one thread."""
+    with single_thread():
+        yield
 
 
 @pytest.fixture(scope='session', params=[2, 4])

@@ -15,7 +15,7 @@ from dscreid.engine.runner import CUBLAS_VARIABLE
 from dscreid.utils.checkpoint import load_checkpoint
 
 pytestmark = [
-    pytest.mark.usefixtures('one_thread'),
+    pytest.mark.usefixtures('one_thread_throughout'),
     # on a busy machine the threads that feed persistent workers may fail while these end, after the last batch
     pytest.mark.filterwarnings('default::pytest.PytestUnhandledThreadExceptionWarning'),
 ]

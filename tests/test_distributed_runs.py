@@ -10,7 +10,7 @@ from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.evaluation import load_features
 from dscreid.utils.checkpoint import load_checkpoint
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 
 #: Adam divides a gradient by its size: weights that no loss depends on, since a normalisation or a softmax takes them
 #: out again, would follow the rounding errors of gradients that are 0.

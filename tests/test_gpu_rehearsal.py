@@ -14,7 +14,7 @@ from dscreid.lab.acceptance.plan import method_names, tiny_options
 from dscreid.lab.acceptance.trial import make_trial
 from dscreid.utils.checkpoint import load_checkpoint
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('one_thread')]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('one_thread_throughout')]
 #: MMEngine reads the norm of the gradients in each iteration if ``clip_grad`` is set, as in the demos.
 ALLOWED = ('optimizer/optimizer_wrapper.py',)
 

@@ -20,7 +20,7 @@ from dscreid.lab.dataset_checks import Severity
 from dscreid.lab.doctor import DoctorOptions, diagnose
 from dscreid.registry import DATASETS, METRICS
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 BASES = Path(__file__).parents[1] / 'configs' / '_base_'
 KINDS = {'sysu_mm01': SYSUMM01, 'regdb': RegDB, 'llcm': LLCM}
 EXPERIMENT = """

@@ -18,7 +18,7 @@ from dscreid.errors import CheckpointError, ConfigError
 from dscreid.registry import MODELS
 from dscreid.utils.shipped import directions_of
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 IMAGES = Path(__file__).parents[1] / 'configs' / 'images'
 DOCS = Path(__file__).parents[1] / 'docs'
 LAYOUTS = ('sysu_mm01', 'regdb')

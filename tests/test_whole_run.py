@@ -14,7 +14,7 @@ from dscreid.errors import ConfigError
 from dscreid.evaluation import load_features
 from dscreid.lab.synthetic import make_spec, render_world
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 DIRECTIONS = ('rgb2ir', 'ir2rgb', 'mean')
 MEASURES = ('Rank-1', 'Rank-5', 'Rank-10', 'Rank-20', 'mAP', 'mINP')
 

@@ -36,7 +36,7 @@ def neighbors_of_rows(
     """Search as :func:`exact_neighbors`, for consecutive blocks of queries only.
 
     The blocks are those of :func:`search_blocks`, or some consecutive ones of its row blocks. Returns ``similarity``
-    and ``index`` (R, k) of the R rows of these blocks, with the same bits as a search of all.
+    and ``index`` (R, k) of the R rows of these blocks.
     """
     first = row_blocks[0].start if row_blocks else 0
     num_rows = row_blocks[-1].stop - first if row_blocks else 0
@@ -46,7 +46,7 @@ def neighbors_of_rows(
     largest = [max(map(_length, blocks), default=0) for blocks in (row_blocks, column_blocks)]
     buffer = queries.new_empty(largest[0] * largest[1])
     for rows in row_blocks:
-        values, places = similarity[: _length(rows), :0], index[: _length(rows), :0]
+        values, places = (found.new_empty((_length(rows), 0)) for found in (similarity, index))
         for columns in column_blocks:
             size = _length(rows), _length(columns)
             block = torch.mm(queries[rows], gallery[columns].T, out=buffer[: size[0] * size[1]].view(size))

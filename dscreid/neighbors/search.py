@@ -31,6 +31,7 @@ class NeighborSearch:
     parameters: str = ''  #: search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``
     smallest: int = 10_000  #: smaller galleries are searched exactly
     lowest_recall: float = 0.9  #: a measured recall below this value triggers a warning
+    shared: bool = True  #: whether all processes of a run share exact searches, which sends them the features
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, str | None) or not isinstance(self.parameters, str):
@@ -43,7 +44,7 @@ class NeighborSearch:
     def __call__(self, queries: Tensor, gallery: Tensor, k: int, self_first: bool = False) -> tuple[Tensor, Tensor]:
         """Find the ``k`` gallery rows with the largest inner product for each query; see :func:`exact_neighbors`."""
         if not len(queries) or self.is_exact(len(gallery)):
-            return shared_exact_neighbors(queries, gallery, k, self_first)
+            return (shared_exact_neighbors if self.shared else exact_neighbors)(queries, gallery, k, self_first)
         similarity, found = self._approximate(queries, gallery, k, self_first)
         recall = measured_recall(queries, gallery, found)
         message = f'neighbor search {self.index}: recall@{k} {recall:.3f} on sampled queries'

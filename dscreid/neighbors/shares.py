@@ -1,7 +1,6 @@
 """Exact neighbor searches of the first process, of which all processes of a run compute shares."""
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,25 +9,27 @@ from mmengine.dist import broadcast_object_list, get_rank, get_world_size, is_ma
 from torch import Tensor
 from torch import distributed as torch_dist
 
-from dscreid.distributed import from_main_process, wait_for_all
+from dscreid.distributed import from_main_process, gather_objects, wait_for_all
 from dscreid.distributed.exchange import host_group
 from dscreid.errors import DscreidError
 from dscreid.neighbors.exact import exact_neighbors, neighbors_of_rows, search_blocks
 
 Result = TypeVar('Result')
+#: What a process may raise for lack of memory. It is reported to the first process, which raises it.
+_MEMORY_ERRORS = (MemoryError, RuntimeError)
 _OTHERS_SERVE: ContextVar[bool] = ContextVar('others_serve', default=False)
 
 
 class _Request(NamedTuple):
-    """What the other processes need to know of a search."""
+    """A search that all processes share, without its features."""
 
-    num_queries: int | None  # None: the gallery
+    num_queries: int
     num_gallery: int
     dimension: int
     dtype: torch.dtype
     on_gpu: bool
     k: int
-    self_first: bool
+    self_first: bool  # the queries are the gallery
     row_blocks: list[slice]
     column_blocks: list[slice]
 
@@ -37,39 +38,41 @@ def with_shared_searches(function: Callable[[], Result]) -> Result:
     """Call :func:`~dscreid.distributed.from_main_process`, and let all processes share the function's exact searches.
 
     All processes must call it together. The others only search: each one receives the features, on its own GPU if
-    they are on one, and computes some of the blocks of rows. The result has the same bits as that of one process.
+    they are on one, and computes some of the blocks of rows.
     """
     if get_world_size() == 1:
         return function()
     if not is_main_process():
-        while (request := _exchange(None)) is not None:
-            _serve(request)
+        while (request := _announced(None)) is not None:
+            _take_part(request)
 
     def lead() -> Result:
         token = _OTHERS_SERVE.set(True)
         try:
             result = function()
         except DscreidError:
-            _exchange(None)
+            _announced(None)
             raise
         finally:
             _OTHERS_SERVE.reset(token)
-        _exchange(None)
+        _announced(None)
         return result
 
     return from_main_process(lead)
 
 
+@torch.no_grad()
 def shared_exact_neighbors(queries: Tensor, gallery: Tensor, k: int, self_first: bool = False) -> tuple[Tensor, Tensor]:
     """Search as :func:`exact_neighbors`, sharing the work within :func:`with_shared_searches`.
 
-    A search with fewer blocks of rows than processes is not worth it, and is done alone.
+    A search of fewer blocks of rows than processes is done alone.
     """
     row_blocks, column_blocks = search_blocks(queries, gallery)
     if not _OTHERS_SERVE.get() or len(row_blocks) < get_world_size():
         return exact_neighbors(queries, gallery, k, self_first)
+    features = (gallery.contiguous(),) if self_first else (gallery.contiguous(), queries.contiguous())
     request = _Request(
-        num_queries=None if self_first else len(queries),
+        num_queries=len(queries),
         num_gallery=len(gallery),
         dimension=gallery.shape[1],
         dtype=gallery.dtype,
@@ -79,53 +82,62 @@ def shared_exact_neighbors(queries: Tensor, gallery: Tensor, k: int, self_first:
         row_blocks=row_blocks,
         column_blocks=column_blocks,
     )
-    _exchange(request)
-    for features in (gallery,) if self_first else (gallery, queries):
-        torch_dist.broadcast(features.contiguous(), src=0, group=_group(request))
-    similarity = queries.new_empty((len(queries), k))
-    index = torch.empty((len(queries), k), dtype=torch.int64, device=queries.device)
-    shares = _shares(row_blocks, get_world_size())
-    own = slice(shares[0][0].start, shares[0][-1].stop)
-    similarity[own], index[own] = neighbors_of_rows(queries, gallery, k, shares[0], column_blocks, self_first)
-    wait_for_all()
-    for rank, blocks in enumerate(shares[1:], start=1):
-        for found in (similarity, index):
-            torch_dist.recv(found[blocks[0].start : blocks[-1].stop], src=rank, group=_group(request))
+    _announced(request)
+    shares = _take_part(request, features)
+    similarity, index = (torch.cat(parts).to(queries.device) for parts in zip(*shares, strict=True))
     return similarity, index
 
 
-def _serve(request: _Request) -> None:
-    """Compute this process's share of a search and send it to the first process."""
-    device = torch.device('cuda', torch.cuda.current_device()) if request.on_gpu else torch.device('cpu')
+def _take_part(request: _Request, features: Sequence[Tensor] = ()) -> list[tuple[Tensor, Tensor]]:
+    """Exchange the features, search this process's share, and return all shares on the first process.
 
-    def received(num_rows: int) -> Tensor:
-        rows = torch.empty((num_rows, request.dimension), dtype=request.dtype, device=device)
-        torch_dist.broadcast(rows, src=0, group=_group(request))
-        return rows
-
-    gallery = received(request.num_gallery)
-    queries = gallery if request.num_queries is None else received(request.num_queries)
-    blocks = _shares(request.row_blocks, get_world_size())[get_rank()]
-    share = neighbors_of_rows(queries, gallery, request.k, blocks, request.column_blocks, request.self_first)
+    After each step all processes tell whether they had enough memory, so that a failure of one leaves none waiting.
+    """
+    error: Exception | None = None
+    try:
+        features = features or _buffers(request)
+    except _MEMORY_ERRORS as failure:
+        error = failure
+    if failures := [one for one in gather_objects(error) if one is not None]:
+        return _failed(failures)
+    for rows in features:
+        torch_dist.broadcast(rows, src=0, group=torch_dist.group.WORLD if request.on_gpu else host_group())
+    share: Any
+    try:
+        share = tuple(found.cpu() for found in _own_share(request, features))
+    except _MEMORY_ERRORS as failure:
+        share = failure
     wait_for_all()  # signals are handled until all have finished
-    for found in share:
-        torch_dist.send(found, dst=0, group=_group(request))
+    shares: list[Any] = [None] * get_world_size()
+    torch_dist.gather_object(share, shares if is_main_process() else None, dst=0, group=host_group())
+    if failures := [one for one in shares if isinstance(one, Exception)]:
+        return _failed(failures)
+    return shares
 
 
-def _exchange(request: _Request | None) -> _Request | None:
+def _buffers(request: _Request) -> list[Tensor]:
+    """Allocate what receives the features."""
+    device = torch.device('cuda', torch.cuda.current_device()) if request.on_gpu else torch.device('cpu')
+    sizes = [request.num_gallery] if request.self_first else [request.num_gallery, request.num_queries]
+    return [torch.empty((size, request.dimension), dtype=request.dtype, device=device) for size in sizes]
+
+
+def _own_share(request: _Request, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    blocks, rank, num = request.row_blocks, get_rank(), get_world_size()
+    own = blocks[rank * len(blocks) // num : (rank + 1) * len(blocks) // num]
+    return neighbors_of_rows(features[-1], features[0], request.k, own, request.column_blocks, request.self_first)
+
+
+def _failed(failures: Sequence[Exception]) -> list:
+    """Raise the first failure on the first process; the others wait for its next request."""
+    if is_main_process():
+        raise failures[0]
+    return []
+
+
+def _announced(request: _Request | None) -> _Request | None:
     """Return the first process's request on all processes; None if it needs no further search."""
     wait_for_all()  # the others handle signals until there is a request
     message: list[Any] = [request]
     broadcast_object_list(message, group=host_group())
     return message[0]
-
-
-def _group(request: _Request) -> Any:
-    """Return the process group that carries the features: the run's own between GPUs."""
-    return torch_dist.group.WORLD if request.on_gpu else host_group()
-
-
-def _shares(blocks: list[slice], num: int) -> list[list[slice]]:
-    """Split at least ``num`` blocks into consecutive shares whose lengths differ by at most one."""
-    bounds = [rank * len(blocks) // num for rank in range(num + 1)]
-    return [blocks[start:stop] for start, stop in itertools.pairwise(bounds)]

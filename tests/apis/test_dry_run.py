@@ -12,7 +12,7 @@ from dscreid.apis.preflight import check_stage
 from dscreid.apis.train import RunOptions, prepare
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, DscreidError
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 
 
 def test_both_stages_are_described_and_nothing_is_written(tiny_runs, tmp_path):

@@ -14,7 +14,7 @@ from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import RunOptions
 from dscreid.errors import DscreidError
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 VALUES = ('nonsense', -1, None, [], {}, 2.5, True)
 
 

@@ -8,7 +8,7 @@ from dscreid.apis import evaluate, load_config
 from dscreid.apis.test import unique_name, write_json
 from dscreid.evaluation import load_features
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 
 
 def test_metrics_and_features_are_those_of_the_run(tiny_runs, tiny_experiment, tmp_path):

@@ -12,7 +12,7 @@ from dscreid.apis.test import check_evaluations, evaluate, evaluations_of, proto
 from dscreid.apis.train import RunOptions, prepare, run_experiment
 from dscreid.errors import DatasetError
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from dscreid.errors import CheckpointError
 from dscreid.pseudo_labels import Criterion
 from dscreid.registry import CRITERIA
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 KEPT = KeptCheckpoint('silhouette', 'greater', 2, 0.5, 'best_silhouette_epoch_2.pth')
 
 

@@ -32,7 +32,7 @@ from dscreid.models.backbones.pretrained import export_tower
 from dscreid.registry import HOOKS
 from dscreid.utils.checkpoint import load_checkpoint, load_weights
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 
 
 @HOOKS.register_module()

@@ -17,7 +17,7 @@ from dscreid.lab.doctor.batches import fill_identity_memories
 from dscreid.models.backbones import style_disturbance
 from dscreid.utils.shipped import shipped_configs
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('one_thread')]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('one_thread_throughout')]
 #: Steps follow the gradients themselves; Adam would divide rounding errors of gradients that are 0 by their size.
 PLAIN = {
     'optim_wrapper.optimizer': dict(_delete_=True, type='SGD', lr=2e-3),

@@ -17,7 +17,7 @@ from dscreid.models.backbones.synchronized_norm import SynchronizedBatchNorm2d
 from dscreid.models.losses import weighted_regularized_triplet
 from dscreid.structures import ReIDDataSample
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 
 
 class TinyModel(nn.Module):

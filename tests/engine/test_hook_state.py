@@ -13,7 +13,7 @@ from dscreid.engine.source_weights import check_resumable, unwrap_model
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import load_checkpoint, load_weights
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 #: The second epoch reads the cluster centers and groups that the first leaves; labels are kept for a failure.
 CENTERS = """
 model['neighbor_losses'] = []

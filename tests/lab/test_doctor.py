@@ -19,7 +19,7 @@ from dscreid.neighbors import NeighborSearch
 from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
 from dscreid.structures import Modality
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 FAST = DoctorOptions(jobs=2, check_batches=False)
 
 

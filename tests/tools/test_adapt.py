@@ -24,7 +24,7 @@ from dscreid.deployment.adaptation import CAVEAT
 from dscreid.deployment.bundle import calibrated
 from dscreid.evaluation import load_features
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 TOOL = Path(__file__).parents[2] / 'tools' / 'adapt.py'
 VERDICTS = ('probably helped', 'no clear change', 'probably harmed')
 

@@ -14,7 +14,7 @@ from dscreid.lab.synthetic import make_spec, render_world
 from dscreid.structures import ReIDDataSample
 from dscreid.utils.checkpoint import load_checkpoint
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 SIZE = (32, 16)  # of the tiny worlds
 WEIGHTS = {
     'agw': lambda: published.agw_weights(18, non_local=True),

@@ -14,7 +14,7 @@ from tiny_runs import infrared_queries
 from dscreid.apis.command_line import run_command
 from dscreid.evaluation import load_features
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 TOOL = Path(__file__).parents[2] / 'tools' / 'test.py'
 
 

@@ -16,7 +16,7 @@ from dscreid.apis import train
 from dscreid.apis.command_line import run_command
 from dscreid.apis.test import Evaluation
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 TOOL = Path(__file__).parents[2] / 'tools' / 'train.py'
 
 

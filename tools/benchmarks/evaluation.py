@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from machine import CLOCKS, add_clock_argument, in_fresh_process, median_seconds
+from machine import CLOCKS, add_clock_argument, chosen_clock, in_fresh_process, median_seconds
 from references import ranking
 from results import Table, add_out_argument, fitted_exponent, publish
 
@@ -71,7 +71,9 @@ def parse_args() -> argparse.Namespace:
         '--references-up-to', type=int, default=5000, help='largest size for the references, 0 for none'
     )
     add_out_argument(parser, 'evaluation')
-    return parser.parse_args()
+    args = parser.parse_args()
+    chosen_clock(parser, args.clock)  # refuses what cannot be measured
+    return args
 
 
 def measure(name: str, sizes: list[int], dim: int, repeats: int, device: str, clock: str) -> dict[str, dict[int, Any]]:

@@ -35,7 +35,7 @@ def add_clock_argument(parser: argparse.ArgumentParser) -> None:
         '--clock',
         choices=list(CLOCKS),
         default='wall',
-        help='wall (default), or cpu: processor time of all threads, for a machine that does other work',
+        help='wall (default), or cpu: processor time, for a machine that does other work; needs OMP_NUM_THREADS=1',
     )
 
 

@@ -10,7 +10,7 @@ from dscreid.datasets import HITSZVCM
 from dscreid.engine.hooks.bad_frames_hook import RECORD_FILE, read_entries
 from dscreid.errors import CheckpointError
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread_throughout')
 
 
 def damaged_world(tiny_runs, folder):
