@@ -24,15 +24,16 @@ CAVEAT = (
     'Do not decide by this verdict alone: on 15 adaptations to rendered worlds it was clear only once, and wrong then.'
 )
 RULE = (
-    'A measure is clearly better or worse if the 95% interval of its change excludes 0. Probably helped: at least two '
-    'measures are clearly better, one of them cycle consistency, none is clearly worse, and no modality keeps fewer '
-    'than half of its clusters. Probably harmed: more measures are clearly worse than better, and at least two are, or '
-    'the share of different people that are near. Otherwise no clear change.'
+    'A measure is clearly better or worse if the 95% interval of its change excludes 0. Probably helped: cycle '
+    'consistency is clearly better, different people are not clearly nearer, and no modality keeps fewer than half of '
+    'its clusters. Probably harmed: cycle consistency is clearly worse, or different people are clearly nearer while '
+    'it is not clearly better. Otherwise no clear change. Silhouettes do not count: they also fall when modalities '
+    'are aligned.'
 )
 _CONFIDENCE, _REPEATS = 0.95, 1000
 #: Maximum number of pairs of different people that are compared; more are sampled.
 _MOST_PAIRS = 20_000
-_NEAR = 'different people near'
+_CYCLES, _NEAR = 'cycle consistency', 'different people near'
 _NAMES = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
 
 
@@ -76,25 +77,24 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """``HELPED``, ``UNCLEAR`` or ``HARMED`` by ``RULE``."""
-        better = [change.name for change in self.changes if change.direction == 'better']
-        worse = [change.name for change in self.changes if change.direction == 'worse']
+        directions = {change.name: change.direction for change in self.changes}
+        cycles, near = directions.get(_CYCLES), directions.get(_NEAR)
         collapsed = any(2 * after < before for before, after in self.clusters.values())
-        cycles = any(name.startswith('cycle consistency') for name in better)
-        if len(better) >= 2 and cycles and not worse and not collapsed:
-            return HELPED
-        if len(worse) > len(better) and (len(worse) >= 2 or _NEAR in worse):
+        if cycles == 'worse' or (near == 'worse' and cycles != 'better'):
             return HARMED
+        if cycles == 'better' and near != 'worse' and not collapsed:
+            return HELPED
         return UNCLEAR
 
 
 class Side(NamedTuple):
     """What the measures need of the features before or after, per tracklet where not stated otherwise."""
 
+    labels: PseudoLabels  #: clusters of each modality
+    trips: dict[Modality, np.ndarray]  #: see :attr:`JudgedRound.trips`
     silhouette: np.ndarray  #: float64 (N,), 0 for outliers
-    cycle: np.ndarray  #: float64 (N,), whether the round trip ends in the same cluster; NaN for outliers
     nearest: np.ndarray  #: float64 (N,), cosine similarity of the nearest tracklet of the other modality
     pairs: np.ndarray  #: float64 (P,), cosine similarity of the pairs of different people
-    clusters: dict[Modality, int]  #: number of clusters
 
 
 def compare(
@@ -102,9 +102,11 @@ def compare(
 ) -> Comparison:
     """Compare the features of the same tracklets before and after an adaptation.
 
-    Measures: the silhouette of each modality's clusters, outliers as 0; cycle consistency, the share of clustered
-    tracklets whose trip to the nearest tracklet of the other modality and back ends in the same cluster; and the share
-    of ``pairs`` that are nearer than the median tracklet is to its nearest one of the other modality.
+    Measures: cycle consistency, the share of clustered tracklets whose trip to the nearest tracklet of the other
+    modality and back ends in the same cluster; the silhouette of each modality's clusters, outliers as 0; and the share
+    of ``pairs`` that are nearer than the median tracklet is to its nearest one of the other modality. Trips of both
+    sides are judged by the same clusters, the mean over those before and those after, because trips always end in the
+    same cluster if clusters grow enough.
 
     Args:
         before: Features with ``static`` and ``dynamic``.
@@ -117,18 +119,16 @@ def compare(
         raise ValueError('the features before and after must be of the same tracklets in the same order')
     sides = side_of(before, clustering, pairs), side_of(after, clustering, pairs)
     draws = draw_clusters(len(before), _REPEATS, seed)
-    changes = []
+    rows = _rows(before)
+    cycles = [_cycles(side.trips, [judge.labels for judge in sides], rows) for side in sides]
+    changes = [_change_of_means(_CYCLES, cycles, draws)]
     for modality, name in _NAMES.items():
-        rows = _rows(before)[modality]
-        for measure in ('silhouette', 'cycle'):
-            values = [getattr(side, measure)[rows] for side in sides]
-            title = f'{"cycle consistency" if measure == "cycle" else measure}, {name}'
-            samples = [_resampled_means(one, draws[:, rows]) for one in values]
-            changes.append(_change(title, True, [_mean(one) for one in values], samples))
+        values = [side.silhouette[rows[modality]] for side in sides]
+        changes.append(_change_of_means(f'silhouette, {name}', values, draws[:, rows[modality]]))
     shares = [near_share(side, pairs, np.ones((1, len(before)), np.int64))[0] for side in sides]
     samples = [near_share(side, pairs, draws) for side in sides]
     changes.append(_change(_NEAR, False, shares, samples))
-    clusters = {m: (sides[0].clusters[m], sides[1].clusters[m]) for m in Modality}
+    clusters = {m: (sides[0].labels.num_clusters(m), sides[1].labels.num_clusters(m)) for m in Modality}
     return Comparison(tuple(changes), clusters)
 
 
@@ -137,16 +137,15 @@ def side_of(table: FeatureTable, clustering: Labeler, pairs: np.ndarray) -> Side
     rows, labels = _rows(table), cluster_table(table, clustering)
     visible, infrared = _features(table).values()
     judged = JudgedRound(visible, infrared, labels)
-    silhouette, cycle, nearest = (np.full(len(table), math.nan) for _ in range(3))
+    silhouette, nearest = (np.full(len(table), math.nan) for _ in range(2))
     joined = torch.zeros(len(table), judged.descriptors[Modality.RGB].shape[1])
     for modality, own in rows.items():
-        descriptors, found = judged.descriptors[modality], labels.of(modality)
-        silhouette[own] = silhouettes(descriptors, found)
-        cycle[own] = np.where(found >= 0, found[judged.trips[modality]] == found, math.nan)
+        descriptors = judged.descriptors[modality]
+        silhouette[own] = silhouettes(descriptors, labels.of(modality))
         nearest[own] = knn(descriptors, judged.descriptors[modality.other], 1)[0][:, 0].numpy()
         joined[torch.from_numpy(own)] = descriptors
     similarity = (joined[pairs[:, 0]] * joined[pairs[:, 1]]).sum(dim=1).double().numpy()
-    return Side(silhouette, cycle, nearest, similarity, {m: labels.num_clusters(m) for m in Modality})
+    return Side(labels, judged.trips, silhouette, nearest, similarity)
 
 
 def cluster_table(table: FeatureTable, clustering: Labeler) -> PseudoLabels:
@@ -283,6 +282,25 @@ def _resampled_means(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     sizes = draws @ known.astype(np.int64)
     return np.where(sizes > 0, draws @ np.where(known, values, 0.0) / np.maximum(sizes, 1), math.nan)
+
+
+def _cycles(
+    trips: Mapping[Modality, np.ndarray], judges: Sequence[PseudoLabels], rows: Mapping[Modality, np.ndarray]
+) -> np.ndarray:
+    """Share of the labels by which a trip ends in its own cluster, float64 (N,); NaN for what all leave out."""
+    num = sum(map(len, rows.values()))
+    closed, known = np.zeros(num), np.zeros(num)
+    for labels in judges:
+        for modality, own in rows.items():
+            found = labels.of(modality)
+            known[own] += found >= 0
+            closed[own] += (found >= 0) & (found[trips[modality]] == found)
+    return np.where(known > 0, closed / np.maximum(known, 1), math.nan)
+
+
+def _change_of_means(name: str, values: Sequence[np.ndarray], draws: np.ndarray) -> Change:
+    samples = [_resampled_means(one, draws) for one in values]
+    return _change(name, True, [_mean(one) for one in values], samples)
 
 
 def _change(name: str, higher_is_better: bool, values: Sequence[float], samples: Sequence[np.ndarray]) -> Change:

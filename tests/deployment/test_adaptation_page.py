@@ -38,7 +38,7 @@ def test_neighbors_are_the_nearest_of_the_other_modality():
 
 def test_the_page_says_the_verdict_and_escapes_names():
     changes = (
-        Change('cycle consistency, visible', True, 0.25, 0.5, 0.1, 0.4),
+        Change('cycle consistency', True, 0.25, 0.5, 0.1, 0.4),
         Change('silhouette, visible', True, -0.25, 0.5, 0.1, 0.4),
         Change('different people near', False, math.nan, math.nan, math.nan, math.nan),
     )

@@ -83,7 +83,7 @@ def refused(capsys, function):
 def test_an_adaptation_leaves_a_run_a_page_and_a_bundle(finished, anonymous):
     record = json.loads((finished / 'adaptation.json').read_text())
     assert record['verdict'] in VERDICTS
-    assert len(record['changes']) == 5
+    assert len(record['changes']) == 4
     assert record['changes'][-1]['direction'] != 'undefined'  # there are times
     page = (finished / 'adaptation.html').read_text()
     assert html.escape(CAVEAT) in page
