@@ -52,7 +52,7 @@ def _tables(place: Place, directions: Sequence[str]) -> Iterator[tuple[Experimen
         # Tables 1 and 2 compare the same methods, each in its own direction
         shown = [one for one in directions if experiment.table not in (1, 2) or one in experiment.directions]
         have = [one for one in shown if any(cards_by_seed(place, row, one, seeds) for row in rows)]
-        methods = {row.tag or row.method for row in rows}
+        methods = {'+'.join(filter(None, (row.method, row.tag))) for row in rows}
         repeats = any(
             (experiment.tuning, have) == (tuning, earlier) and methods <= known for tuning, earlier, known in told
         )

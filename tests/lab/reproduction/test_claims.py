@@ -40,7 +40,7 @@ def test_the_paper_agrees_with_its_own_claims():
     for claim in CLAIMS:
         sums = paper_sums(claim)
         assert all(value > 0 for value in sums.values()), claim.text
-        ours = any(term.ranking for term in claim.terms) or claim.experiments == ('beyond',)
+        ours = any(term.ranking for term in claim.terms) or claim.experiments in (('beyond',), ('longer',))
         assert bool(sums) is not ours
 
 
