@@ -31,8 +31,10 @@ def single_thread():
     """Run PyTorch on one thread within the block."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _remembered(format_code):
@@ -94,10 +96,8 @@ def tiny_runs(tmp_path_factory) -> TinyRuns:
 def tiny_experiment(tiny_runs, tmp_path_factory) -> TinyExperiment:
     """Source stage, adaptation and evaluation, two epochs each; nobody may change its files."""
     folder = tmp_path_factory.mktemp('experiment')
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    metrics = run_experiment(tiny_runs.adapt, RunOptions(work_dir=folder / 'dsc'))
-    torch.set_num_threads(threads)
+    with single_thread():
+        metrics = run_experiment(tiny_runs.adapt, RunOptions(work_dir=folder / 'dsc'))
     source_dir = folder / 'tiny_source'
     return TinyExperiment(
         folder / 'dsc', source_dir, source_dir / 'epoch_2.pth', folder / 'dsc' / 'epoch_2.pth', metrics

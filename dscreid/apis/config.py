@@ -33,7 +33,7 @@ _EXECUTION_KEYS = (
 _EXECUTION_SETTINGS = {
     'root', 'num_workers', 'persistent_workers', 'pin_memory', 'backend', 'dtype', 'loss_scale', 'val_interval',
     'logger', 'checkpoint', 'timer', 'runtime_info', 'evaluation_progress', 'speed', 'initial_checkpoint',
-    'random_state', 'guard', 'bad_frames', 'fused', 'processes', 'with_cp',
+    'random_state', 'guard', 'bad_frames', 'fused', 'processes', 'with_cp', 'shared',
 }  # fmt: skip
 #: Optimizers with a fused step, and the options that select how a step is computed.
 _FUSED, _STEP_KINDS = ('Adam', 'AdamW'), {'fused', 'foreach', 'capturable', 'differentiable'}

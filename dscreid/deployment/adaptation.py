@@ -28,7 +28,7 @@ RULE = (
     'consistency is clearly better, different people are not clearly nearer, and no modality keeps fewer than half of '
     'its clusters. Probably harmed: cycle consistency is clearly worse, or different people are clearly nearer while '
     'it is not clearly better. Otherwise no clear change. Silhouettes do not count: they also fall when modalities '
-    'are aligned.'
+    'are aligned. None of this can tell if people are consistently matched with wrong people.'
 )
 _CONFIDENCE, _REPEATS = 0.95, 1000
 #: Maximum number of pairs of different people that are compared; more are sampled.
@@ -78,7 +78,7 @@ class Comparison:
     def verdict(self) -> str:
         """``HELPED``, ``UNCLEAR`` or ``HARMED`` by ``RULE``."""
         directions = {change.name: change.direction for change in self.changes}
-        cycles, near = directions.get(_CYCLES), directions.get(_NEAR)
+        cycles, near = directions[_CYCLES], directions[_NEAR]
         collapsed = any(2 * after < before for before, after in self.clusters.values())
         if cycles == 'worse' or (near == 'worse' and cycles != 'better'):
             return HARMED
@@ -104,9 +104,14 @@ def compare(
 
     Measures: cycle consistency, the share of clustered tracklets whose trip to the nearest tracklet of the other
     modality and back ends in the same cluster; the silhouette of each modality's clusters, outliers as 0; and the share
-    of ``pairs`` that are nearer than the median tracklet is to its nearest one of the other modality. Trips of both
-    sides are judged by the same clusters, the mean over those before and those after, because trips always end in the
-    same cluster if clusters grow enough.
+    of ``pairs`` that are nearer than the median tracklet is to its nearest one of the other modality.
+
+    Cycle consistency is the mean over both modalities and over two clusterings, those of the features before and after.
+    Both judge the trips of both sides, because the larger its clusters, the more trips end in their own. It is
+    undefined if one of them found no cluster.
+
+    Tracklets of one person are not independent, so the bootstrap draws whole clusters of the features before; outliers
+    are drawn alone.
 
     Args:
         before: Features with ``static`` and ``dynamic``.
@@ -118,13 +123,16 @@ def compare(
     if not np.array_equal(before.index, after.index) or not np.array_equal(before.modality, after.modality):
         raise ValueError('the features before and after must be of the same tracklets in the same order')
     sides = side_of(before, clustering, pairs), side_of(after, clustering, pairs)
-    draws = draw_clusters(len(before), _REPEATS, seed)
     rows = _rows(before)
-    cycles = [_cycles(side.trips, [judge.labels for judge in sides], rows) for side in sides]
-    changes = [_change_of_means(_CYCLES, cycles, draws)]
+    units = _units(sides[0].labels, rows)
+    draws = draw_clusters(units.max(initial=-1) + 1, _REPEATS, seed)[:, units]
+    judges = [side.labels for side in sides]
+    cycles = [_mean_cycles(side.trips, judges, rows, draws) for side in sides]
+    changes = [_change(_CYCLES, True, *zip(*cycles, strict=True))]
     for modality, name in _NAMES.items():
-        values = [side.silhouette[rows[modality]] for side in sides]
-        changes.append(_change_of_means(f'silhouette, {name}', values, draws[:, rows[modality]]))
+        parts = [side.silhouette[rows[modality]] for side in sides]
+        samples = [_resampled_means(part, draws[:, rows[modality]]) for part in parts]
+        changes.append(_change(f'silhouette, {name}', True, [_mean(part) for part in parts], samples))
     shares = [near_share(side, pairs, np.ones((1, len(before)), np.int64))[0] for side in sides]
     samples = [near_share(side, pairs, draws) for side in sides]
     changes.append(_change(_NEAR, False, shares, samples))
@@ -284,23 +292,37 @@ def _resampled_means(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
     return np.where(sizes > 0, draws @ np.where(known, values, 0.0) / np.maximum(sizes, 1), math.nan)
 
 
-def _cycles(
-    trips: Mapping[Modality, np.ndarray], judges: Sequence[PseudoLabels], rows: Mapping[Modality, np.ndarray]
-) -> np.ndarray:
-    """Share of the labels by which a trip ends in its own cluster, float64 (N,); NaN for what all leave out."""
-    num = sum(map(len, rows.values()))
-    closed, known = np.zeros(num), np.zeros(num)
+def _units(labels: PseudoLabels, rows: Mapping[Modality, np.ndarray]) -> np.ndarray:
+    """Number what the bootstrap draws, int64 (N,): the clusters of each modality, and each outlier."""
+    units, num = np.zeros(sum(map(len, rows.values())), np.int64), 0
+    for modality, own in rows.items():
+        found = labels.of(modality)
+        outliers = np.flatnonzero(found < 0)
+        units[own] = num + found
+        num += labels.num_clusters(modality)
+        units[own[outliers]] = num + np.arange(len(outliers))
+        num += len(outliers)
+    return units
+
+
+def _mean_cycles(
+    trips: Mapping[Modality, np.ndarray],
+    judges: Sequence[PseudoLabels],
+    rows: Mapping[Modality, np.ndarray],
+    draws: np.ndarray,
+) -> tuple[float, np.ndarray]:
+    """Mean over clusterings and modalities of the share of clustered tracklets whose trip ends in their own cluster.
+
+    Returns it for all tracklets, and float64 (B,) for draws of them, int64 (B, N); NaN if a share is undefined.
+    """
+    values, samples = [], []
     for labels in judges:
         for modality, own in rows.items():
             found = labels.of(modality)
-            known[own] += found >= 0
-            closed[own] += (found >= 0) & (found[trips[modality]] == found)
-    return np.where(known > 0, closed / np.maximum(known, 1), math.nan)
-
-
-def _change_of_means(name: str, values: Sequence[np.ndarray], draws: np.ndarray) -> Change:
-    samples = [_resampled_means(one, draws) for one in values]
-    return _change(name, True, [_mean(one) for one in values], samples)
+            closed = np.where(found >= 0, found[trips[modality]] == found, math.nan)
+            values.append(_mean(closed))
+            samples.append(_resampled_means(closed, draws[:, own]))
+    return float(np.mean(values)), np.mean(samples, axis=0)
 
 
 def _change(name: str, higher_is_better: bool, values: Sequence[float], samples: Sequence[np.ndarray]) -> Change:

@@ -13,10 +13,12 @@ from dscreid.distributed import from_main_process, gather_objects, wait_for_all
 from dscreid.distributed.exchange import host_group
 from dscreid.errors import DscreidError
 from dscreid.neighbors.exact import exact_neighbors, neighbors_of_rows, search_blocks
+from dscreid.utils.out_of_memory import is_out_of_memory
 
 Result = TypeVar('Result')
-#: What a process may raise for lack of memory. It is reported to the first process, which raises it.
-_MEMORY_ERRORS = (MemoryError, RuntimeError)
+_OutOfMemory = MemoryError | torch.OutOfMemoryError
+#: A search with fewer blocks of rows for each process is done alone.
+BLOCKS_PER_PROCESS = 2
 _OTHERS_SERVE: ContextVar[bool] = ContextVar('others_serve', default=False)
 
 
@@ -32,6 +34,11 @@ class _Request(NamedTuple):
     self_first: bool  # the queries are the gallery
     row_blocks: list[slice]
     column_blocks: list[slice]
+
+    def share(self, rank: int) -> list[slice]:
+        """Return the row blocks of a process: consecutive ones, as many as others have, or one more or less."""
+        num = len(self.row_blocks)
+        return self.row_blocks[rank * num // get_world_size() : (rank + 1) * num // get_world_size()]
 
 
 def with_shared_searches(function: Callable[[], Result]) -> Result:
@@ -65,12 +72,14 @@ def with_shared_searches(function: Callable[[], Result]) -> Result:
 def shared_exact_neighbors(queries: Tensor, gallery: Tensor, k: int, self_first: bool = False) -> tuple[Tensor, Tensor]:
     """Search as :func:`exact_neighbors`, sharing the work within :func:`with_shared_searches`.
 
-    A search of fewer blocks of rows than processes is done alone.
+    Raises:
+        MemoryError: If any process lacks memory for its share (torch.OutOfMemoryError on a GPU).
+        ConnectionError: If the processes cannot exchange it. They cannot work together any more then.
     """
     row_blocks, column_blocks = search_blocks(queries, gallery)
-    if not _OTHERS_SERVE.get() or len(row_blocks) < get_world_size():
+    if not _OTHERS_SERVE.get() or len(row_blocks) < BLOCKS_PER_PROCESS * get_world_size():
         return exact_neighbors(queries, gallery, k, self_first)
-    features = (gallery.contiguous(),) if self_first else (gallery.contiguous(), queries.contiguous())
+    features = [gallery.contiguous()] if self_first else [gallery.contiguous(), queries.contiguous()]
     request = _Request(
         num_queries=len(queries),
         num_gallery=len(gallery),
@@ -83,36 +92,55 @@ def shared_exact_neighbors(queries: Tensor, gallery: Tensor, k: int, self_first:
         column_blocks=column_blocks,
     )
     _announced(request)
-    shares = _take_part(request, features)
-    similarity, index = (torch.cat(parts).to(queries.device) for parts in zip(*shares, strict=True))
+    try:
+        found, failure = _take_part(request, features)
+    except (MemoryError, RuntimeError) as error:  # not of a kind after which a run goes on: the others wait elsewhere
+        raise ConnectionError(f'the processes of the run failed to share a neighbor search: {error}') from error
+    if failure is not None:
+        raise failure
+    similarity, index = (part.to(queries.device) for part in found)
     return similarity, index
 
 
-def _take_part(request: _Request, features: Sequence[Tensor] = ()) -> list[tuple[Tensor, Tensor]]:
-    """Exchange the features, search this process's share, and return all shares on the first process.
+def _take_part(request: _Request, features: Sequence[Tensor] = ()) -> tuple[list[Tensor], _OutOfMemory | None]:
+    """Exchange the features and search this process's share; the first process has the features and gets all shares.
 
-    After each step all processes tell whether they had enough memory, so that a failure of one leaves none waiting.
+    Returns the neighbors on the CPU, only on the first process, and the error if a process lacked memory. All
+    processes tell this before each exchange, which then needs no further memory, so that none waits for another.
     """
-    error: Exception | None = None
-    try:
-        features = features or _buffers(request)
-    except _MEMORY_ERRORS as failure:
-        error = failure
-    if failures := [one for one in gather_objects(error) if one is not None]:
-        return _failed(failures)
+    features, failure = _if_memory_suffices(request.on_gpu, lambda: [*features] or _buffers(request))
+    if failure is not None:
+        return [], failure
     for rows in features:
         torch_dist.broadcast(rows, src=0, group=torch_dist.group.WORLD if request.on_gpu else host_group())
-    share: Any
+    found, failure = _if_memory_suffices(request.on_gpu, lambda: _own_share(request, features))
+    if failure is not None:
+        return [], failure
+    if is_main_process():
+        for rank in range(1, get_world_size()):
+            for part in found:
+                torch_dist.recv(part[_rows(request.share(rank))], src=rank, group=host_group())
+    else:
+        for part in found:
+            torch_dist.send(part, dst=0, group=host_group())
+    return found, None
+
+
+def _if_memory_suffices(on_gpu: bool, function: Callable[[], list[Tensor]]) -> tuple[list[Tensor], _OutOfMemory | None]:
+    """Call a function on all processes, and return its result, or an error on all if any process lacked memory."""
+    result: list[Tensor] = []
+    reason = None
     try:
-        share = tuple(found.cpu() for found in _own_share(request, features))
-    except _MEMORY_ERRORS as failure:
-        share = failure
+        result = function()
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = f'process {get_rank()} of {get_world_size()} lacks memory for its share of a search: {error}'
     wait_for_all()  # signals are handled until all have finished
-    shares: list[Any] = [None] * get_world_size()
-    torch_dist.gather_object(share, shares if is_main_process() else None, dst=0, group=host_group())
-    if failures := [one for one in shares if isinstance(one, Exception)]:
-        return _failed(failures)
-    return shares
+    reasons = [one for one in gather_objects(reason) if one is not None]
+    if not reasons:
+        return result, None
+    return [], (torch.OutOfMemoryError if on_gpu else MemoryError)(reasons[0])
 
 
 def _buffers(request: _Request) -> list[Tensor]:
@@ -122,17 +150,22 @@ def _buffers(request: _Request) -> list[Tensor]:
     return [torch.empty((size, request.dimension), dtype=request.dtype, device=device) for size in sizes]
 
 
-def _own_share(request: _Request, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    blocks, rank, num = request.row_blocks, get_rank(), get_world_size()
-    own = blocks[rank * len(blocks) // num : (rank + 1) * len(blocks) // num]
-    return neighbors_of_rows(features[-1], features[0], request.k, own, request.column_blocks, request.self_first)
+def _own_share(request: _Request, features: Sequence[Tensor]) -> list[Tensor]:
+    """Search the rows of this process; on the first one, the result has room for those of the others."""
+    blocks = request.share(get_rank())
+    share = neighbors_of_rows(
+        features[-1], features[0], request.k, blocks, request.column_blocks, self_first=request.self_first
+    )
+    if not is_main_process():
+        return [part.cpu() for part in share]
+    found = [torch.empty((request.num_queries, request.k), dtype=part.dtype) for part in share]
+    for part, own in zip(found, share, strict=True):
+        part[_rows(blocks)] = own.cpu()
+    return found
 
 
-def _failed(failures: Sequence[Exception]) -> list:
-    """Raise the first failure on the first process; the others wait for its next request."""
-    if is_main_process():
-        raise failures[0]
-    return []
+def _rows(blocks: Sequence[slice]) -> slice:
+    return slice(blocks[0].start, blocks[-1].stop)
 
 
 def _announced(request: _Request | None) -> _Request | None:

@@ -88,8 +88,12 @@ def test_tables_of_other_tracklets_are_refused():
         compare(BAD, other, CLUSTERING, np.zeros((0, 2), np.int64))
 
 
-def judged_by_hand(table):
-    half = len(WHO) // 2
+def without_rows(table, num):
+    """Without the first visible tracklets."""
+    return FeatureTable(**{name: one[num:] for name, one in table.arrays().items()})
+
+
+def judged_by_hand(table, half=PEOPLE * EACH):
     parts = [
         TrackletFeatures(*(torch.from_numpy(one[rows]) for one in (table.static, table.dynamic)))
         for rows in (slice(0, half), slice(half, None))
@@ -113,41 +117,52 @@ def test_values_are_those_of_the_criteria(table):
     assert side.pairs[0] == pytest.approx(float(visible[0] @ visible[5]), abs=1e-6)
 
 
-def test_trips_are_judged_by_the_clusters_of_both_sides():
-    half, values = len(WHO) // 2, []
-    sides = [judged_by_hand(table) for table in (BAD, GOOD)]
+@pytest.mark.parametrize('visible_only', [0, 20])
+def test_trips_are_judged_by_the_clusters_of_both_sides(visible_only):
+    tables = [without_rows(table, visible_only) for table in (BAD, GOOD)]
+    half = PEOPLE * EACH - visible_only
+    sides, values = [judged_by_hand(table, half) for table in tables], []
     for _, judged in sides:
         visible, infrared = (rows.numpy() for rows in judged.descriptors.values())
         shares = []
-        for i in range(len(WHO)):
-            own, other, start = (visible, infrared, i) if i < half else (infrared, visible, i - half)
-            there = np.argmax(other @ own[start])
-            back = np.argmax(own @ other[there])
-            found = [labels.rgb if i < half else labels.ir for labels, _ in sides]
-            closed = [one[back] == one[start] for one in found if one[start] >= 0]
-            shares += [np.mean(closed)] if closed else []
+        for labels, _ in sides:
+            for own, other, found in ((visible, infrared, labels.rgb), (infrared, visible, labels.ir)):
+                closed = []
+                for i in np.flatnonzero(found >= 0):
+                    there = np.argmax(other @ own[i])
+                    closed.append(found[np.argmax(own @ other[there])] == found[i])
+                shares.append(np.mean(closed))
         values.append(np.mean(shares))
-    change = compare(BAD, GOOD, CLUSTERING, pairs_of_people(BAD)).changes[0]
+    change = compare(*tables, CLUSTERING, np.zeros((0, 2), np.int64)).changes[0]
     assert change.name == 'cycle consistency'
     assert (change.before, change.after) == (pytest.approx(values[0]), pytest.approx(values[1]))
 
 
-def test_equal_trips_have_the_criterion_s_value():
+def test_equal_sides_have_the_value_of_the_criterion():
     _, judged = judged_by_hand(BAD)
     values = CRITERIA.get('cycle_consistency')()(judged)
-    clustered = {m: (judged.labels.of(m) >= 0).sum() for m in Modality}
-    expected = sum(values[m] * clustered[m] for m in Modality) / sum(clustered.values())
-    assert compare(BAD, BAD, CLUSTERING, pairs_of_people(BAD)).changes[0].before == pytest.approx(expected)
+    found = compare(BAD, BAD, CLUSTERING, pairs_of_people(BAD)).changes[0]
+    assert found.before == found.after == pytest.approx(sum(values.values()) / 2)
+
+
+def test_the_bootstrap_draws_clusters():
+    """Copies of tracklets are no further evidence."""
+    once = compare(BAD, GOOD, CLUSTERING, np.zeros((0, 2), np.int64)).changes[0]
+    repeated = [
+        FeatureTable(**{name: np.repeat(one, 3, axis=0) for name, one in t.arrays().items()}) for t in (BAD, GOOD)
+    ]
+    clustering = ClusterLabeler(k1=18, k2=2, eps=0.6, min_samples=2)
+    often = compare(*repeated, clustering, np.zeros((0, 2), np.int64)).changes[0]
+    assert often.high - often.low > 0.6 * (once.high - once.low)
 
 
 def test_no_cluster_before_is_no_error():
     strict = ClusterLabeler(k1=6, k2=2, eps=0.01, min_samples=4)
     found = compare(BAD, GOOD, strict, pairs_of_people(BAD))
     assert found.clusters[Modality.RGB][0] == 0
+    assert found.changes[0].direction == 'undefined'
     assert found.changes[1].before == 0
-    none = compare(BAD, BAD, strict, pairs_of_people(BAD))
-    assert none.changes[0].direction == 'undefined'
-    assert none.verdict == UNCLEAR
+    assert found.verdict != HELPED
 
 
 def test_a_silhouette_for_each_tracklet():
@@ -228,6 +243,8 @@ NAMES = ('cycle consistency', 'silhouette, visible', 'different people near')
         (('undefined', 'better', 'better'), (10, 10), UNCLEAR),
         (('unclear', 'worse', 'unclear'), (10, 10), UNCLEAR),
         (('unclear', 'better', 'worse'), (10, 10), HARMED),
+        (('undefined', 'better', 'worse'), (10, 10), HARMED),
+        (('worse', 'better', 'better'), (10, 4), HARMED),
         (('worse', 'better', 'better'), (10, 10), HARMED),
     ],
 )
@@ -240,7 +257,9 @@ def test_the_rule_of_the_verdict(directions, clusters, verdict):
             low, high = -high, -low
         changes.append(Change(name, name != NAMES[2], 0.0, 0.0, low, high))
         assert changes[-1].direction == direction
-    assert Comparison(tuple(changes), {Modality.RGB: clusters}).verdict == verdict
+    for modality in Modality:
+        others = {modality.other: (10, 10)}
+        assert Comparison(tuple(changes), others | {modality: clusters}).verdict == verdict
 
 
 BATCH = {Modality.RGB: (2, 4), Modality.IR: (4, 4)}

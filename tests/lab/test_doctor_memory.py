@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from dscreid.lab.doctor import memory
-from dscreid.lab.doctor.memory import is_out_of_memory, within_free_memory
+from dscreid.lab.doctor.memory import within_free_memory
+from dscreid.utils.out_of_memory import is_out_of_memory
 
 CPU = torch.device('cpu')
 

@@ -93,7 +93,7 @@ def test_the_result_is_that_of_one_process(ranks, dtype):
 
 def test_tiles_of_the_gallery(ranks):
     gallery = points(30, 2)
-    assert torch.tensor(check(ranks, (5, 7), [(gallery, gallery, 9, True)])).sum() == 30
+    assert torch.tensor(check(ranks, (3, 7), [(gallery, gallery, 9, True)])).sum() == 30
 
 
 def test_noise_has_the_same_bits(ranks):
@@ -101,11 +101,11 @@ def test_noise_has_the_same_bits(ranks):
     check(ranks, (32,), [(noise, noise, 20, True), (noise[:250], noise, 300)])
 
 
-def test_a_search_of_fewer_blocks_than_processes_is_done_alone(ranks):
+def test_a_search_of_few_blocks_for_each_process_is_done_alone(ranks):
     processes, gallery = len(ranks.processes), points(9, 4)
-    few, enough = points(3 * (processes - 1), 3), points(3 * processes, 3)
+    few, enough = points(3 * (2 * processes - 1), 3), points(3 * 2 * processes, 3)
     assert not any(check(ranks, (3,), [(few, gallery, 2), (few[:0], gallery, 2)]))
-    assert check(ranks, (3,), [(enough, gallery, 2)]) == [[3]] * processes
+    assert check(ranks, (3,), [(enough, gallery, 2)]) == [[6]] * processes
 
 
 def search_unshared():
@@ -137,7 +137,7 @@ def failing(who):
 
     def search(*arguments, **options):
         if fails:
-            raise MemoryError
+            raise MemoryError if who else RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
         return exact.neighbors_of_rows(*arguments, **options)
 
     blocks = blocks_of(1)
@@ -182,6 +182,30 @@ def label(features):
     hook = ClusterHook(pipeline=[], labelers=[dict(type='DSLULabeler')])
     runner = SimpleNamespace(epoch=0, logger=MMLogger.get_current_instance())
     return recorded(blocks_of(7), lambda: hook._label(runner, *features))
+
+
+def lost(queries):
+    """A failing exchange must not look like an error after which a run goes on."""
+
+    def broken(*arguments, **options):
+        raise RuntimeError("can't allocate memory")
+
+    with mock.patch.object(shares, '_take_part', broken), mock.patch.object(shares, '_announced'):
+        token = shares._OTHERS_SERVE.set(True)
+        try:
+            with memory_errors(None, None):
+                shares.shared_exact_neighbors(queries, queries, 2)
+        except ConnectionError as error:
+            return str(error)
+        finally:
+            shares._OTHERS_SERVE.reset(token)
+    return None
+
+
+def test_a_failing_exchange_ends_the_process():
+    blocks = blocks_of(1)
+    with blocks[0], blocks[1]:
+        assert 'failed to share' in lost(points(12, 5))
 
 
 def test_labels_of_the_hook_are_those_of_one_process(ranks):

@@ -97,10 +97,10 @@ def test_a_gallery_on_a_server(run_benchmark, milvus_server):
 def test_a_search_alone_and_shared(tmp_path):
     tool = Path(__file__).parents[2] / 'tools' / 'benchmarks' / 'search_shares.py'
     command = [sys.executable, tool, '--dim', '8', '--rounds', '2', '--out', tmp_path / 'out', '--sizes']
-    subprocess.run([*command, '4200', '4100'], check=True, capture_output=True)
+    subprocess.run([*command, '7300', '7200'], check=True, capture_output=True)
     results = json.loads((tmp_path / 'out.json').read_text())['results']['results']
-    assert [result['size'] for result in results] == [4200, 4100]
+    assert [result['size'] for result in results] == [7300, 7200]
     assert all(result[key] > 0 for result in results for key in ('alone', 'shared', 'speedup', 'all_threads'))
-    refused = subprocess.run([*command, '4000'], check=False, capture_output=True, text=True)
+    refused = subprocess.run([*command, '7000'], check=False, capture_output=True, text=True)
     assert refused.returncode == 2
     assert 'take more tracklets' in refused.stderr

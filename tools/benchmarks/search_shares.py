@@ -8,6 +8,7 @@ Example: python tools/benchmarks/search_shares.py --sizes 10000 20000 --processe
 """
 
 import argparse
+import itertools
 import os
 import socket
 import statistics
@@ -22,6 +23,7 @@ NEIGHBORS = 30
 
 def main() -> None:
     """Measure every number of processes and every size, and publish one table."""
+    from dscreid.neighbors.shares import BLOCKS_PER_PROCESS
     from dscreid.utils.chunks import row_chunks
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -36,8 +38,8 @@ def main() -> None:
     args = parser.parse_args()
     if min(args.processes) < 2:
         parser.error('--processes: a search is shared by at least 2')
-    if len(row_chunks(min(args.sizes), min(args.sizes))) < max(args.processes):
-        parser.error('--sizes: a search of fewer blocks of rows than processes is not shared; take more tracklets')
+    if len(row_chunks(min(args.sizes), min(args.sizes))) < BLOCKS_PER_PROCESS * max(args.processes):
+        parser.error(f'--sizes: {max(args.processes)} processes do not share so small a search; take more tracklets')
     torch.set_num_threads(args.threads)  # for the description of the machine
     results = [measure(num, size, args) for num in args.processes for size in args.sizes]
     keys = 'alone', 'shared', 'speedup', 'all_threads'
@@ -108,7 +110,7 @@ def _rounds(size: int, dim: int, rounds: int, threads: int, num_processes: int) 
         if not all(map(torch.equal, *found[:2])):
             raise RuntimeError('the shared search found other neighbors')
         if number:  # the first round warms up
-            for column, start, end in zip(seconds, times, times[1:], strict=False):
+            for column, (start, end) in zip(seconds, itertools.pairwise(times), strict=True):
                 column.append(end - start)
     return seconds
 

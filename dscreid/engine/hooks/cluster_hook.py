@@ -70,7 +70,8 @@ class ClusterHook(Hook):
         recalibrate_necks: Estimate the necks' statistics on the target before the first epoch.
         diagnostics: Compare the labels with the ground truth if the dataset has one; only for the log.
         neighbor_search: Fields of ``NeighborSearch`` for the labelers, such as
-            ``dict(index='HNSW32', parameters='efSearch=64')``.
+            ``dict(index='HNSW32', parameters='efSearch=64')``, or ``dict(shared=False)`` if several processes should
+            leave exact searches to the first one.
         on_failure: How to handle an epoch whose features or labels violate ``limits`` or are rejected by the labeler
             or the batch sampler. The log gives the reason. Features that are not finite always end the run.
 

@@ -13,7 +13,7 @@ from dscreid.lab.acceptance import timing
 from dscreid.lab.acceptance.plan import Settings
 from dscreid.lab.acceptance.trial import MethodTrial, make_trial
 from dscreid.lab.acceptance.ways import RESNET_WAYS, WAYS
-from dscreid.lab.doctor.memory import is_out_of_memory
+from dscreid.utils.out_of_memory import is_out_of_memory
 
 #: Tracklets of each modality in the memories: HITSZ-VCM has 22,000.
 _TRACKLETS, _KERNELS = 11_000, 10

@@ -20,12 +20,13 @@ from dscreid.engine.step_memory import optimizer_bytes
 from dscreid.errors import DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.building import build_loader, try_loader, try_model
-from dscreid.lab.doctor.memory import is_out_of_memory, within_free_memory
+from dscreid.lab.doctor.memory import within_free_memory
 from dscreid.lab.doctor.stages import Stage
 from dscreid.models.reid import BaseReID, SupervisedReID
 from dscreid.structures import Modality
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.machine import free_gpu_memory
+from dscreid.utils.out_of_memory import is_out_of_memory
 from dscreid.utils.quantities import size_text
 
 #: Tracklets per pseudo-label cluster of the dry batch if each modality has at least ``_MANY`` tracklets.

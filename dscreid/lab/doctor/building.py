@@ -11,12 +11,13 @@ from torch.utils.data import DataLoader
 from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import CheckpointError, DatasetError, DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
-from dscreid.lab.doctor.memory import is_out_of_memory, within_free_memory
+from dscreid.lab.doctor.memory import within_free_memory
 from dscreid.lab.doctor.stages import Stage, dicts_in
 from dscreid.models.reid import BaseReID, is_supervised
 from dscreid.registry import MODELS
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import load_checkpoint
+from dscreid.utils.out_of_memory import is_out_of_memory
 
 
 def build_loader(settings: Mapping[str, Any]) -> DataLoader:

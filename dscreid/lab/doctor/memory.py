@@ -33,13 +33,6 @@ def within_free_memory(device: torch.device) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error reports that memory is exhausted."""
-    phrases = ('out of memory', "can't allocate memory", 'bad_alloc', 'bad allocation')
-    told = isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in phrases)
-    return told or isinstance(error, (MemoryError, torch.OutOfMemoryError))
-
-
 def _data_bytes() -> int | None:
     """Return the bytes of this process that ``RLIMIT_DATA`` counts. None if unknown."""
     status = Path('/proc/self/status')

@@ -15,6 +15,7 @@ from dscreid.neighbors import NeighborSearch
 from dscreid.neighbors.search import CANDIDATES_PER_NEIGHBOR
 from dscreid.pseudo_labels.clustering.density import CANDIDATES, NEIGHBORS
 from dscreid.utils.chunks import CHUNK_ELEMENTS
+from dscreid.utils.out_of_memory import is_out_of_memory
 from dscreid.utils.quantities import size_text
 
 #: A round is refused if the available memory is less than the forecast divided by this factor.
@@ -117,9 +118,9 @@ def memory_errors(problems: Sequence[ClusteringProblem] | None, host_free: int |
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        on_gpu = isinstance(error, torch.OutOfMemoryError)
-        if not on_gpu and not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
+        on_gpu = isinstance(error, torch.OutOfMemoryError)
         kind = 'GPU memory' if on_gpu else 'main memory'
         had = '' if on_gpu or host_free is None else f' ({size_text(host_free)} was available)'
         what = _described(problems) if problems else 'the tracklets'
