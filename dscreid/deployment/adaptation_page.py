@@ -132,13 +132,13 @@ def adaptation_html(
     introduction = [f'Judged without labels, the adaptation {_sentence(comparison)} {CAVEAT}', *notes]
     explanation = [
         RULE,
-        'Silhouette: how clearly the clusters of a modality are separated; tracklets without a cluster count as 0. '
         'Cycle consistency: the share of clustered tracklets whose nearest tracklet of the other modality leads back '
-        'to their own cluster. Different people near: of the pairs of tracklets that one sensor saw at the same time, '
-        'the share that is nearer than the median tracklet is to its nearest one of the other modality; it needs '
-        'times.',
-        'The intervals are from a bootstrap over tracklets that draws the same ones before and after. Silhouette and '
-        'cycle consistency use clusters of the kind that the training itself used, so they can flatter it.',
+        'to their own cluster, by the clusters before and by those after, the mean over both and over the modalities. '
+        'Silhouette: how clearly the clusters of a modality are separated; tracklets without a cluster count as 0. '
+        'Different people near: of the pairs of tracklets that one sensor saw at the same time, the share that is '
+        'nearer than the median tracklet is to its nearest one of the other modality; it needs times.',
+        'The intervals are from a bootstrap over the clusters before, with the same ones before and after. Silhouette '
+        'and cycle consistency use clusters of the kind that the training itself used, so they can flatter it.',
     ]
     sections = [
         ('Measures', table + paragraphs_html(explanation)),

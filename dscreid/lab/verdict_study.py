@@ -39,7 +39,9 @@ class Judged:
 
 
 def judge(before: str | Path, after: str | Path, clustering: Labeler | None = None) -> Judged:
-    """Judge a run against the run of its source model on the same test set, as ``dscreid adapt`` does without times.
+    """Judge a run against the run of its source model on the same tracklets, as ``dscreid adapt`` does without times.
+
+    Without times there are no pairs of different people, so that part of the rule is never decisive here.
 
     Both are work directories with ``metrics.json`` and ``features.safetensors``.
 

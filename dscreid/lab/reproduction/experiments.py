@@ -1,6 +1,7 @@
 """The paper's tables and figures as data: their rows and the config of each row."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -254,8 +255,12 @@ def find_experiment(name: str) -> Experiment:
 
 def choose_rows(experiment: Experiment, names: Sequence[str]) -> tuple[Row, ...]:
     """Return the rows with the given names or methods, or all; raise a ConfigError if a name matches no row."""
-    # a method shared by several rows of a sweep is not a name for any of them
-    words = [{(row.tag or row.method).lower(), row.name.lower()} for row in experiment.rows]
+    # a method shared by several rows, as in a sweep, is only a name for the one without other settings
+    counts = Counter(row.method for row in experiment.rows)
+    words = [
+        {row.name.lower(), (row.tag or row.method).lower(), *([row.method.lower()] if counts[row.method] == 1 else [])}
+        for row in experiment.rows
+    ]
     known = {word: word for pair in words for word in sorted(pair)}
     wanted = {find(f'row of {experiment.name} named', name.lower(), known) for name in names}
     return tuple(row for row, pair in zip(experiment.rows, words, strict=True) if wanted & pair or not wanted)

@@ -173,6 +173,11 @@ def test_rows_are_chosen_by_name_or_method():
     table = find_experiment('table3')
     assert [row.method for row in choose_rows(table, ['DSC', '+ Clustering'])] == ['bclu', 'dsc']
     assert choose_rows(table, ()) == table.rows
+    longer = find_experiment('longer')
+    assert [row.name for row in choose_rows(longer, ['dsc'])] == ['DSC, ten epochs']
+    assert len(choose_rows(longer, ['ten_epochs'])) == 5
+    with pytest.raises(ConfigError, match='no row'):
+        choose_rows(find_experiment('table6'), ['dsc'])
     with pytest.raises(ConfigError, match="did you mean 'without_dslu'"):
         choose_rows(table, ['without_dsl'])
 
