@@ -76,8 +76,10 @@ def shared_exact_neighbors(queries: Tensor, gallery: Tensor, k: int, self_first:
         MemoryError: If any process lacks memory for its share (torch.OutOfMemoryError on a GPU).
         ConnectionError: If the processes cannot exchange it. They cannot work together any more then.
     """
+    if not _OTHERS_SERVE.get():
+        return exact_neighbors(queries, gallery, k, self_first)
     row_blocks, column_blocks = search_blocks(queries, gallery)
-    if not _OTHERS_SERVE.get() or len(row_blocks) < BLOCKS_PER_PROCESS * get_world_size():
+    if len(row_blocks) < BLOCKS_PER_PROCESS * get_world_size():
         return exact_neighbors(queries, gallery, k, self_first)
     features = [gallery.contiguous()] if self_first else [gallery.contiguous(), queries.contiguous()]
     request = _Request(

@@ -9,6 +9,7 @@ from dscreid.lab.dataset_checks import Severity
 from dscreid.lab.doctor import batches, memory
 from dscreid.lab.doctor.batches import Step, fill_identity_memories, small_part, try_step
 from dscreid.models.reid import SupervisedReID
+from dscreid.utils.out_of_memory import is_out_of_memory
 
 CPU = torch.device('cpu')
 
@@ -46,7 +47,7 @@ def test_a_batch_that_does_not_fit_fails_within_its_limit(monkeypatch):
     step, sizes = recording_step(batch_of('rgb', 'ir'), optimizer=2**30)
     with pytest.raises(RuntimeError) as error:
         try_step(step, CPU, 'x')
-    assert memory.is_out_of_memory(error.value)
+    assert is_out_of_memory(error.value)
     assert sizes == []
 
 

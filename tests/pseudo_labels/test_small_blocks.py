@@ -28,7 +28,7 @@ def test_labels_are_those_of_dense_arrays(monkeypatch, seed):
         blocks.append([len(part) for part in found])
         return found
 
-    monkeypatch.setattr(exact, '_blocks', tiles)
+    monkeypatch.setattr(exact, 'search_blocks', tiles)
     monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 100)
     monkeypatch.setattr(compiled, 'ROWS_PER_TASK', 7)
     features = points(seed)
