@@ -22,7 +22,7 @@ HELPED, UNCLEAR, HARMED = 'probably helped', 'no clear change', 'probably harmed
 #: Printed with every verdict.
 CAVEAT = (
     'Do not decide by this verdict alone: the adaptation has used these tracklets, which flatters it. Of 18 '
-    'adaptations to rendered worlds, it recognized 13 of 15 that helped, but called one of two that harmed helpful, too.'
+    'adaptations to rendered worlds, it recognized 13 of 15 that helped, but called one of two that harmed helpful.'
 )
 RULE = (
     'A measure is clearly better or worse if the 95% interval of its change excludes 0. Probably helped: cycle '
