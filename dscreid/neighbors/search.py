@@ -38,6 +38,8 @@ class NeighborSearch:
             raise ConfigError(f'neighbor search: index must be a faiss string or None, parameters one too, got {self}')
         if self.parameters and self.index is None:
             raise ConfigError('neighbor search: parameters need an index')
+        if not isinstance(self.shared, bool):
+            raise ConfigError(f'neighbor search: shared must be True or False, got {self.shared!r}')
         if self.smallest < 0 or not 0 <= self.lowest_recall <= 1:
             raise ConfigError(f'neighbor search: smallest must be at least 0 and lowest_recall in [0, 1], got {self}')
 

@@ -74,7 +74,7 @@ def shared_exact_neighbors(queries: Tensor, gallery: Tensor, k: int, self_first:
 
     Raises:
         MemoryError: If any process lacks memory for its share (torch.OutOfMemoryError on a GPU).
-        ConnectionError: If the processes cannot exchange it. They cannot work together any more then.
+        ConnectionError: If the processes fail to exchange it, after which this process must end.
     """
     if not _OTHERS_SERVE.get():
         return exact_neighbors(queries, gallery, k, self_first)
@@ -96,8 +96,12 @@ def shared_exact_neighbors(queries: Tensor, gallery: Tensor, k: int, self_first:
     _announced(request)
     try:
         found, failure = _take_part(request, features)
-    except (MemoryError, RuntimeError) as error:  # not of a kind after which a run goes on: the others wait elsewhere
-        raise ConnectionError(f'the processes of the run failed to share a neighbor search: {error}') from error
+    except (MemoryError, RuntimeError) as error:
+        # Handled like lack of memory, it would leave the other processes waiting.
+        raise ConnectionError(
+            f'the processes of the run failed to share a neighbor search: {error}; run it again with --resume, and if '
+            'this repeats, with default_hooks.cluster.neighbor_search.shared=False'
+        ) from error
     if failure is not None:
         raise failure
     similarity, index = (part.to(queries.device) for part in found)

@@ -118,7 +118,7 @@ def test_jaccard_distance_takes_the_search():
 
 @pytest.mark.parametrize(
     'wrong',
-    [{'index': 32}, {'parameters': 'nprobe=2'}, {'smallest': -1}, {'lowest_recall': 1.5}],
+    [{'index': 32}, {'parameters': 'nprobe=2'}, {'smallest': -1}, {'lowest_recall': 1.5}, {'shared': 'no'}],
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_wrong_values_are_refused(wrong):
