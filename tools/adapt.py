@@ -4,6 +4,10 @@ FOLDER is a TrackletFolder: CAMERA_rgb/TRACKLET/*.jpg and CAMERA_ir/TRACKLET/*.j
 tracks makes one from videos. The data are checked and time and memory forecast; then the model is trained. The work
 directory receives the run, adaptation.html with label-free measures and pictures of nearest neighbors before and after,
 adaptation.json with the same figures, and the folder bundle for TrackletInferencer.
+
+Whether it helped is judged by tracklets that the adaptation does not use, if some are set aside: with --test-from, by
+the column split of the table, or by folders train and test. Otherwise it is judged by those that it uses, which
+flatters it.
 """
 
 import argparse
@@ -13,7 +17,7 @@ from typing import TYPE_CHECKING
 from dscreid.apis.command_line import add_config_options, make_parser, run_command
 
 if TYPE_CHECKING:
-    from dscreid.deployment.adapt import Preparation
+    from dscreid.deployment.adapt_preparation import Preparation
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -35,6 +39,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--training-data',
         metavar='TEXT',
         help='data that the weights were trained on (default: the names of both inputs)',
+    )
+    parser.add_argument(
+        '--test-from',
+        metavar='TIME',
+        help='set aside the tracklets that start at this time or later, such as 2026-03-05T00:00, for the verdict',
     )
     used = parser.add_mutually_exclusive_group()
     used.add_argument('--resume', action='store_true', help='continue an interrupted adaptation with the same settings')
@@ -67,7 +76,8 @@ def check(preparation: 'Preparation') -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Check, adapt, and print the result."""
-    from dscreid.deployment.adapt import AdaptOptions, adapt, prepare
+    from dscreid.deployment.adapt import adapt
+    from dscreid.deployment.adapt_preparation import AdaptOptions, counted, prepare
 
     options = AdaptOptions(
         folder=args.folder,
@@ -77,16 +87,20 @@ def run(args: argparse.Namespace) -> None:
         out=args.out,
         license=args.license,
         training_data=args.training_data,
+        test_from=args.test_from,
         resume=args.resume,
         overwrite=args.overwrite,
         amp=args.amp,
         config_options=args.cfg_options,
     )
     preparation = prepare(options)
-    counts = [len(preparation.dataset.indices(modality)) for modality in ('rgb', 'ir')]
     cameras = len(set(preparation.dataset.cameras.tolist()))
     where = 'one camera' if cameras == 1 else f'{cameras} cameras'
-    print(f'{args.folder}: {counts[0]} visible and {counts[1]} infrared tracklets of {where}')
+    print(f'{args.folder}: {counted(preparation.dataset)} of {where}')
+    if preparation.why_used is None:
+        print(f'the verdict will be about {counted(preparation.judged)} that the adaptation does not use')
+    else:
+        print(f'the verdict will be about the tracklets that the adaptation uses: {preparation.why_used}')
     if preparation.unmeasured is not None:
         print(f'nothing will be measured with labels: {preparation.unmeasured}')
     check(preparation)

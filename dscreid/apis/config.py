@@ -109,14 +109,14 @@ def inherited_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def options_of_same_data(config: Config, source: Config) -> dict[str, Any]:
-    """Return the overrides with which a source stage on the same data set reads the folder and trial of a config.
+    """Return the overrides with which a source stage on the same data set reads the folder and division of a config.
 
     Empty if the two train on different data sets.
     """
     datasets = [(one.get('train_dataloader') or {}).get('dataset') or {} for one in (config, source)]
     if datasets[0].get('type') != datasets[1].get('type'):
         return {}
-    return {key: config[key] for key in ('data_root', 'trial') if config.get(key) != source.get(key)}
+    return {key: config[key] for key in ('data_root', 'trial', 'test_from') if config.get(key) != source.get(key)}
 
 
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:

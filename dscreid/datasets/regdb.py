@@ -48,6 +48,7 @@ class RegDB(PictureDataset):
         'test identities': 206,
         'pictures': 8_240,
     }
+    DIVIDED_BY = ('trial',)
     pids_per_split = True
     common_settings = MappingProxyType({**PictureDataset.common_settings, 'trial': 'trial'})
 

@@ -57,6 +57,7 @@ class TrackletDataset(Dataset, ABC):
     - ``INDEX_FILES``: all possible paths of index files below the root; ``dscreid pack`` copies them.
     - ``MIN_SEQ_LEN``: default of ``min_seq_len``.
     - ``PUBLISHED``: published counts by name, as numbers or inclusive ranges, compared with ``census()``.
+    - ``DIVIDED_BY``: names of the arguments that decide which tracklets a split has.
 
     If the pipeline ends with ``PackTracklet``, an item is a dict with ``inputs`` (uint8 (T, 3, H, W), RGB order)
     and ``data_samples`` (``ReIDDataSample``). All randomness of an item comes from the seed of its ``Draw``.
@@ -101,6 +102,7 @@ class TrackletDataset(Dataset, ABC):
     INDEX_FILES: ClassVar[tuple[str, ...]] = ()
     MIN_SEQ_LEN: ClassVar[int] = 1
     PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]] = MappingProxyType({})
+    DIVIDED_BY: ClassVar[tuple[str, ...]] = ()
 
     splits_overlap = False
     single_frames = False

@@ -3,15 +3,18 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from dscreid.datasets.index_files import index_file
 from dscreid.datasets.records import anonymous_rank
 from dscreid.datasets.tracklet_dataset import ParsedIndex, TrackletDataset
-from dscreid.datasets.tracklet_table import TABLE_NAMES, TrackletRow, find_table, read_table
-from dscreid.errors import DatasetError
+from dscreid.datasets.tracklet_table import TABLE_NAMES, TrackletRow, find_table, parse_time, read_table
+from dscreid.errors import ConfigError, DatasetError
 from dscreid.registry import DATASETS
 from dscreid.structures import Modality, Tracklet
 from dscreid.utils.natural_order import natural_key
@@ -38,8 +41,14 @@ class TrackletFolder(TrackletDataset):
 
     See :class:`~dscreid.datasets.tracklet_table.TrackletRow` for all columns. Cameras and persons are numbered in the
     order of their names. In either layout, ``ROOT/train`` and ``ROOT/test``, or the column ``split``, separate the
-    splits; without them, both splits contain all tracklets. ``train+test`` is their union. All tracklets are possible
-    queries; choose the protocol ``cross_modal``, ``other_cameras`` or ``all_to_all``.
+    splits, or ``test_from`` divides them by time; without a division, both splits contain all tracklets. ``train+test``
+    is their union. All tracklets are possible queries; choose the protocol ``cross_modal``, ``other_cameras`` or
+    ``all_to_all``.
+
+    Args:
+        test_from: Time such as ``2026-03-05T00:00``, with a time zone if the table's times have one. Tracklets that
+            start then or later are the test split. All others, also those without a time, are the training split.
+        **settings: Arguments of ``TrackletDataset``.
 
     Attributes:
         camera_names: Names of the cameras by number.
@@ -49,11 +58,23 @@ class TrackletFolder(TrackletDataset):
     SPLITS = ('train', 'test', 'train+test')
     LAYOUT = 'tracklets.csv, or a folder CAMERA_rgb or CAMERA_ir for each camera with a folder for each tracklet'
     INDEX_FILES = tuple(f'{folder}{name}' for folder in ('', 'train/', 'test/') for name in TABLE_NAMES)
+    DIVIDED_BY = ('test_from',)
+
+    common_settings = MappingProxyType({**TrackletDataset.common_settings, 'test_from': 'test_from'})
+
+    def __init__(self, root: str | Path, split: str, *, test_from: str | None = None, **settings: Any) -> None:
+        try:
+            self.test_from = parse_time(str(test_from or ''))
+        except ValueError as error:
+            raise ConfigError(f'TrackletFolder: test_from: {error}') from None
+        super().__init__(root, split, **settings)
 
     def parse_index(self) -> ParsedIndex:
         """Read the table, or list the folders."""
         by_folder = _by_folder(self.storage.list_frames())
         everything = [row for split in self._folders(by_folder) for row in self._rows(split, by_folder)]
+        if self.test_from is not None:
+            everything = self._divided(everything, self.test_from)
         self.camera_names = sorted({row.camera for row in everything}, key=natural_key)
         persons = {name: i for i, name in enumerate(sorted({row.person for row in everything} - {''}, key=natural_key))}
         self.splits_overlap = any(row.split == '' for row in everything)
@@ -102,6 +123,21 @@ class TrackletFolder(TrackletDataset):
             inside = f'{prefix}{row.folder}' if row.folder else ''
             moved.append(replace(row, folder=inside, frames=frames, split=folder or row.split))
         return moved
+
+    def _divided(self, rows: list[TrackletRow], time: datetime) -> list[TrackletRow]:
+        """Divide the splits by the times at which tracklets start."""
+        remedy = 'leave out test_from, or correct it'
+        if any(row.split for row in rows):
+            raise DatasetError(f'{self.root}: is already divided into train and test; leave out test_from')
+        zones = {row.start_time.tzinfo is None for row in rows if row.start_time}
+        if zones - {time.tzinfo is None}:
+            kind = 'without' if time.tzinfo is None else 'with'
+            raise DatasetError(f'{self.root}: test_from is {kind} a time zone, unlike times of the table; {remedy}')
+        tested = [row.start_time is not None and row.start_time >= time for row in rows]
+        if not any(tested) or all(tested):
+            count = 'all tracklets start' if any(tested) else 'no tracklet starts'
+            raise DatasetError(f'{self.root}: {count} at test_from={time.isoformat()} or later; {remedy}')
+        return [replace(row, split='test' if late else 'train') for row, late in zip(rows, tested, strict=True)]
 
     def _row_of(self, path: str, split: str) -> TrackletRow:
         """Describe a folder of pictures by its path."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dscreid.deployment.adaptation import CAVEAT, RULE, Change, Comparison
+from dscreid.deployment.verdict import RULE, Change, Comparison
 from dscreid.evaluation import FeatureTable
 from dscreid.neighbors.knn import knn
 from dscreid.structures import Modality
@@ -98,7 +98,7 @@ def comparison_text(comparison: Comparison) -> str:
         lines.append(f'{change.name:28}{cells}  {interval_text(change):28}{change.direction}')
     for modality, (before, after) in comparison.clusters.items():
         lines.append(f'{"clusters, " + _MODALITIES[modality]:28}{before:>10}{after:>10}')
-    return '\n'.join([*lines, f'without labels: the adaptation {_sentence(comparison)} {CAVEAT}'])
+    return '\n'.join([*lines, f'without labels: the adaptation {_sentence(comparison)} {comparison.caveat}'])
 
 
 def adaptation_html(
@@ -129,7 +129,7 @@ def adaptation_html(
     columns = ('before', 'after', '95% interval of the change', 'change')
     table = part('table', label='Measures without labels', corner='measure', columns=columns, rows=rows, texts=True)
     groups = {_HEADINGS[modality]: found for modality, found in examples.items() if found}
-    introduction = [f'Judged without labels, the adaptation {_sentence(comparison)} {CAVEAT}', *notes]
+    introduction = [f'Judged without labels, the adaptation {_sentence(comparison)} {comparison.caveat}', *notes]
     explanation = [
         RULE,
         'Cycle consistency: the share of clustered tracklets whose nearest tracklet of the other modality leads back '
@@ -137,9 +137,13 @@ def adaptation_html(
         'Silhouette: how clearly the clusters of a modality are separated; tracklets without a cluster count as 0. '
         'Different people near: of the pairs of tracklets that one sensor saw at the same time, the share that is '
         'nearer than the median tracklet is to its nearest one of the other modality; it needs times.',
-        'The intervals are from a bootstrap over the clusters before, with the same ones before and after. Silhouette '
-        'and cycle consistency use clusters of the kind that the training itself used, so they can flatter it.',
+        'The intervals are from a bootstrap over the clusters before, with the same ones before and after.',
     ]
+    if not comparison.held_out:
+        explanation.append(
+            'Silhouette and cycle consistency are about tracklets that the training has used, and clusters of the kind '
+            'that it has used, so they can flatter it.'
+        )
     sections = [
         ('Measures', table + paragraphs_html(explanation)),
         ('Nearest neighbors', part('neighbors', groups=groups, picture=picture)),

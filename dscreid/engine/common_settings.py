@@ -18,7 +18,8 @@ from dscreid.registry import registered_classes
 
 #: The top-level keys.
 COMMON_SETTINGS = (
-    'data_root', 'on_bad_frame', 'num_frames', 'frame_size', 'trial', 'eval_pipeline', 'clustering', 'vis_backends',
+    'data_root', 'on_bad_frame', 'num_frames', 'frame_size', 'trial', 'test_from', 'eval_pipeline', 'clustering',
+    'vis_backends',
 )  # fmt: skip
 
 

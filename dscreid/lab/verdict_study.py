@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE
-from dscreid.deployment.adaptation import HARMED, HELPED, UNCLEAR, compare
+from dscreid.deployment.adaptation import compare
+from dscreid.deployment.verdict import HARMED, HELPED, UNCLEAR
 from dscreid.errors import ConfigError
 from dscreid.evaluation import load_features
 from dscreid.pseudo_labels import ClusterLabeler, Labeler

@@ -4,7 +4,7 @@ import pytest
 
 from dscreid.datasets import TrackletFolder, packing
 from dscreid.datasets.storage import FrameFormat
-from dscreid.errors import DatasetError
+from dscreid.errors import ConfigError, DatasetError
 from dscreid.evaluation.protocols import protocol_directions
 from dscreid.registry import DATASETS
 from dscreid.structures import Modality
@@ -180,3 +180,52 @@ def test_the_union_of_both_splits_is_everything(people, tmp_path_factory):
     ends = iter(['split', 'train', 'test', '', 'train'])
     path.write_text('\n'.join(f'{line},{next(ends)}' for line in path.read_text().splitlines()))
     assert names(TrackletFolder(people, 'train+test')) == ['crops/1', 'crops/2', 'crops/3', 'crops/4']
+
+
+def with_times(people, *times):
+    path = people / 'tracklets.csv'
+    ends = iter(['start_time', *times])
+    path.write_text('\n'.join(f'{line},{next(ends)}' for line in path.read_text().splitlines()))
+    return people
+
+
+def test_a_time_divides_the_splits(people):
+    root = with_times(people, '2026-03-01T08:00', '', '2026-03-02T00:00', '2026-03-03T09:00')
+    train, test = (TrackletFolder(root, split, test_from='2026-03-02') for split in ('train', 'test'))
+    assert names(train) == ['crops/1', 'crops/2']
+    assert names(test) == ['crops/3', 'crops/4']
+    assert not train.splits_overlap
+    assert names(TrackletFolder(root, 'train+test', test_from='2026-03-02')) == names(TrackletFolder(root, 'train'))
+    assert len(TrackletFolder(root, 'test', test_from=None)) == 4
+
+
+def test_a_time_zone_is_a_part_of_the_time(people):
+    root = with_times(people, *['2026-03-01T08:00:00+01:00'] * 2, *['2026-03-01T07:30:00+00:00'] * 2)
+    assert names(TrackletFolder(root, 'test', test_from='2026-03-01T08:30:00+01:00')) == ['crops/3', 'crops/4']
+
+
+@pytest.mark.parametrize(
+    ('times', 'test_from', 'words'),
+    [
+        (['2026-03-01'] * 4, '2026-03-02', 'no tracklet starts at test_from=2026-03-02T00:00:00 or later'),
+        (['2026-03-01'] * 4, '2026-03-01', 'all tracklets start at test_from'),
+        ([''] * 4, '2026-03-01', 'no tracklet starts'),
+        (['2026-03-01'] * 4, '2026-03-01T00:00:00+00:00', 'with a time zone, unlike times'),
+        (['', '', '', '2026-03-01T00:00:00+00:00'], '2026-03-01', 'without a time zone, unlike times'),
+    ],
+)
+def test_times_that_cannot_divide_are_refused(people, times, test_from, words):
+    root = with_times(people, *times)
+    with pytest.raises(DatasetError, match=words):
+        TrackletFolder(root, 'train', labelled=False, test_from=test_from)
+
+
+def test_a_divided_folder_is_not_divided_again(tmp_path):
+    fill(tmp_path, 'train/gate_rgb/1', 'test/gate_ir/2')
+    with pytest.raises(DatasetError, match='already divided'):
+        TrackletFolder(tmp_path, 'train', labelled=False, test_from='2026-03-01')
+
+
+def test_what_is_no_time_is_refused(people):
+    with pytest.raises(ConfigError, match="test_from: 'noon' is not a time such as"):
+        TrackletFolder(people, 'train', test_from='noon')

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from dscreid.deployment.adaptation import CAVEAT, Change, Comparison
 from dscreid.deployment.adaptation_page import adaptation_html, comparison_text, neighbor_examples
+from dscreid.deployment.verdict import CAVEAT_HELD_OUT, CAVEAT_USED, Change, Comparison
 from dscreid.evaluation import FeatureTable
 from dscreid.structures import Modality
 
@@ -46,7 +46,8 @@ def test_the_page_says_the_verdict_and_escapes_names():
     tables = {'before': table(0), 'after': table(1)}
     html = adaptation_html('a & b', comparison, neighbor_examples(tables, NAMES), lambda index: f'data:{index}')
     assert 'Adaptation to a &amp; b' in html
-    assert f'the adaptation probably helped. {CAVEAT}' in html
+    assert f'the adaptation probably helped. {CAVEAT_USED}' in html
+    assert 'can flatter it' in html
     assert 'yard &lt;1&gt;' in html
     assert '<1>' not in html
     assert '+0.100 to +0.400' in html
@@ -54,5 +55,17 @@ def test_the_page_says_the_verdict_and_escapes_names():
     assert html.count('src="data:') == 8 * (1 + 2 * 5)
     text = comparison_text(comparison)
     assert 'probably helped' in text
-    assert CAVEAT in text
+    assert CAVEAT_USED in text
     assert '−0.250' in text
+
+
+def test_a_verdict_on_other_tracklets_says_so():
+    changes = (
+        Change('cycle consistency', True, 0.25, 0.5, 0.1, 0.4),
+        Change('different people near', False, *[math.nan] * 4),
+    )
+    comparison = Comparison(changes, held_out=True)
+    html = adaptation_html('a', comparison, {}, str)
+    assert CAVEAT_HELD_OUT in html
+    assert 'flatter' not in html
+    assert CAVEAT_HELD_OUT in comparison_text(comparison)

@@ -93,7 +93,7 @@ def clusterers(node):
 
 
 def test_all_settings_are_tested():
-    assert {*COMMON_SETTINGS} == {*VALUES, 'trial'}
+    assert {*COMMON_SETTINGS} == {*VALUES, 'trial', 'test_from'}
 
 
 @pytest.mark.parametrize('setting', VALUES)

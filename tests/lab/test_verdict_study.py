@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from dscreid.deployment.adaptation import HARMED, HELPED, UNCLEAR
+from dscreid.deployment.verdict import HARMED, HELPED, UNCLEAR
 from dscreid.errors import ConfigError
 from dscreid.evaluation import FeatureTable, save_features
 from dscreid.lab.verdict_study import Judged, judge, verdicts_markdown

@@ -20,8 +20,8 @@ from dscreid.apis.command_line import run_command
 from dscreid.datasets import TrackletFolder
 from dscreid.datasets.tracklet_table import read_table, write_table
 from dscreid.deployment import TrackletInferencer, read_bundle
-from dscreid.deployment.adaptation import CAVEAT
 from dscreid.deployment.bundle import calibrated
+from dscreid.deployment.verdict import CAVEAT_HELD_OUT, CAVEAT_USED
 from dscreid.evaluation import load_features
 
 pytestmark = pytest.mark.usefixtures('one_thread_throughout')
@@ -83,19 +83,24 @@ def refused(capsys, function):
 def test_an_adaptation_leaves_a_run_a_page_and_a_bundle(finished, anonymous):
     record = json.loads((finished / 'adaptation.json').read_text())
     assert record['verdict'] in VERDICTS
+    assert record['held_out'] is True
     assert len(record['changes']) == 4
     assert record['changes'][-1]['direction'] != 'undefined'  # there are times
     page = (finished / 'adaptation.html').read_text()
-    assert html.escape(CAVEAT) in page
+    assert html.escape(CAVEAT_HELD_OUT) in page
     assert page.count('data:image/jpeg') == 8 * (1 + 2 * 5)
-    before, after = (load_features(finished / name) for name in ('before/features.safetensors', 'features.safetensors'))
+    before, after = (load_features(finished / name / 'features.safetensors') for name in ('before', 'after'))
     np.testing.assert_array_equal(before.index, after.index)
+    assert len(after) == len(TrackletFolder(anonymous, 'test'))
     assert not np.allclose(before.feature, after.feature)
     assert json.loads((finished / 'metrics.json').read_text())['evaluated'] is False
     bundle = read_bundle(finished / 'bundle')
     assert bundle.license == 'tests only'
     assert 'mine, own cameras without labels' in bundle.training_data
     features = TrackletInferencer(bundle)(TrackletFolder(anonymous, 'train', labelled=False))
+    used = load_features(finished / 'features.safetensors')
+    np.testing.assert_allclose(features, used.feature / np.sqrt(2), atol=2e-4)
+    features = TrackletInferencer(bundle)(TrackletFolder(anonymous, 'test', labelled=False))
     np.testing.assert_allclose(features, after.feature / np.sqrt(2), atol=2e-4)
 
 
@@ -106,7 +111,7 @@ def test_a_finished_one_is_not_repeated_and_its_bundle_keeps_its_calibration(
     shutil.copytree(finished, work_dir)
     calibrated(read_bundle(work_dir / 'bundle'), {'note': 'made later'})
     (work_dir / 'adaptation.html').unlink()
-    kept = [work_dir / 'before/features.safetensors', work_dir / 'epoch_2.pth']
+    kept = [work_dir / name for name in ('before/features.safetensors', 'after/features.safetensors', 'epoch_2.pth')]
     times = [path.stat().st_mtime_ns for path in kept]
     adapt.main(arguments(anonymous, work_dir, '--resume'))
     assert [path.stat().st_mtime_ns for path in kept] == times
@@ -115,6 +120,7 @@ def test_a_finished_one_is_not_repeated_and_its_bundle_keeps_its_calibration(
     printed = capsys.readouterr().out
     assert any(verdict in printed for verdict in VERDICTS) or 'made no clear change' in printed
     assert 'time forecast' in printed
+    assert 'infrared tracklets that the adaptation does not use' in printed
     assert not list(work_dir.glob('.bundle_*'))
 
 
@@ -192,6 +198,50 @@ def test_folders_that_cannot_be_adapted_to(adapt, arguments, anonymous, tmp_path
     write_table(tmp_path / 'mine/tracklets.csv', rows)
     assert words in refused(capsys, lambda: adapt.main(arguments(tmp_path / 'mine', tmp_path / 'run')))
     assert not (tmp_path / 'run').exists()
+
+
+def without_splits(divided, out):
+    """The same tracklets in a folder that is not divided."""
+    shutil.copytree(divided, out)
+    write_table(out / 'tracklets.csv', [replace(row, split='') for row in read_table(out / 'tracklets.csv')])
+    return out
+
+
+@pytest.mark.slow
+def test_without_other_tracklets_the_verdict_is_about_those_used(adapt, arguments, anonymous, tmp_path, capsys):
+    root = without_splits(anonymous, tmp_path / 'mine')
+    adapt.main(arguments(root, tmp_path / 'run', options=['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']))
+    assert 'about the tracklets that the adaptation uses: none are set aside; --test-from' in capsys.readouterr().out
+    record = json.loads((tmp_path / 'run/adaptation.json').read_text())
+    assert (record['held_out'], record['caveat']) == (False, CAVEAT_USED)
+    assert not (tmp_path / 'run/after').exists()
+    tables = [load_features(tmp_path / 'run' / name / 'features.safetensors') for name in ('before', '')]
+    np.testing.assert_array_equal(tables[0].index, tables[1].index)
+
+
+def test_tracklets_are_set_aside_by_time(adapt, arguments, anonymous, tmp_path, capsys):
+    root = without_splits(anonymous, tmp_path / 'mine')
+    rows = read_table(root / 'tracklets.csv')
+    time = sorted(row.start_time for row in rows)[48]
+    late = [row.modality.value for row in rows if row.start_time >= time]
+    counts = [f'{late.count(name)} {word}' for name, word in (('rgb', 'visible'), ('ir', 'infrared'))]
+    adapt.main(arguments(root, tmp_path / 'run', '--dry-run', '--test-from', time.isoformat()))
+    printed = capsys.readouterr().out
+    assert (
+        f'the verdict will be about {counts[0]} and {counts[1]} tracklets that the adaptation does not use' in printed
+    )
+    assert f'{len(rows) // 2 - late.count("rgb")} visible and' in printed
+    never = arguments(root, tmp_path / 'run', '--dry-run', '--test-from', '2100-01-01')
+    assert 'no tracklet starts at test_from=2100' in refused(capsys, lambda: adapt.main(never))
+
+
+def test_a_test_split_of_one_modality_cannot_judge(adapt, arguments, anonymous, tmp_path, capsys):
+    root = tmp_path / 'mine'
+    shutil.copytree(anonymous, root)
+    rows = read_table(root / 'tracklets.csv')
+    write_table(root / 'tracklets.csv', [row for row in rows if (row.split, row.modality.value) != ('test', 'ir')])
+    adapt.main(arguments(root, tmp_path / 'run', '--dry-run'))
+    assert 'that the adaptation uses: split test has no infrared tracklet' in capsys.readouterr().out
 
 
 @pytest.mark.slow

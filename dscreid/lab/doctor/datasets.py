@@ -89,13 +89,14 @@ def _check_evaluation(dataset: TrackletDataset, protocol: str, subject: str) -> 
 def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> Generator[Finding, None, list[TrackletDataset]]:
     """Read the splits as listed in the index, before any rule drops tracklets; with person ids if possible."""
     splits = []
+    division = {name: s[name] for s in use.settings for name in kind.DIVIDED_BY if name in s}
     for name in kind.disjoint_splits():
         subject, dataset, settings = f'{kind.NAME} {name}', None, use.of_split(name)
         try:
-            dataset = _read(kind, use.root, name, labelled=True)
+            dataset = _read(kind, use.root, name, labelled=True, **division)
         except DscreidError as error:
             with suppress(DscreidError):
-                dataset = _read(kind, use.root, name, labelled=False)
+                dataset = _read(kind, use.root, name, labelled=False, **division)
             severity, remedy = Severity.WARNING, 'no stage of this config reads this split'
             if settings:
                 needs_ids = any(s.get('labelled', True) for s in settings)
