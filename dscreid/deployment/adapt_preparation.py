@@ -217,7 +217,7 @@ def _refusal(config: Config, dataset: TrackletFolder) -> str | None:
 
 
 def judged_tracklets(config: Config, dataset: TrackletFolder) -> tuple[TrackletFolder, str | None]:
-    """Return the tracklets of the test split, or those of ``dataset`` and why."""
+    """Return the tracklets of the test split, or those of ``dataset`` and why; both modalities are needed."""
     if dataset.splits_overlap or dataset.split != 'train':
         return dataset, 'none are set aside; --test-from TIME does it, or the column split'
     try:
@@ -225,7 +225,10 @@ def judged_tracklets(config: Config, dataset: TrackletFolder) -> tuple[TrackletF
     except DatasetError as error:
         return dataset, str(error)
     if missing := [name for one, name in _NAMES.items() if not len(judged.indices(one))]:
-        return dataset, f'split test has no {missing[0]} tracklet'
+        raise DatasetError(
+            f'{dataset.root}: split test has no {missing[0]} tracklet, so it cannot judge the adaptation; add some, or '
+            'do not divide the tracklets'
+        )
     return judged, None
 
 

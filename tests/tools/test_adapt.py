@@ -240,8 +240,8 @@ def test_a_test_split_of_one_modality_cannot_judge(adapt, arguments, anonymous, 
     shutil.copytree(anonymous, root)
     rows = read_table(root / 'tracklets.csv')
     write_table(root / 'tracklets.csv', [row for row in rows if (row.split, row.modality.value) != ('test', 'ir')])
-    adapt.main(arguments(root, tmp_path / 'run', '--dry-run'))
-    assert 'that the adaptation uses: split test has no infrared tracklet' in capsys.readouterr().out
+    message = refused(capsys, lambda: adapt.main(arguments(root, tmp_path / 'run')))
+    assert 'mine: split test has no infrared tracklet, so it cannot judge the adaptation; add some, or' in message
 
 
 @pytest.mark.slow
