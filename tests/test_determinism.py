@@ -48,10 +48,7 @@ def stage(request, tiny_runs, tiny_experiment, tmp_path_factory):
 @pytest.fixture(scope='module')
 def reference(stage, request):
     """The stage without workers, validated after its last epoch alone."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     content = stage()
-    torch.set_num_threads(threads)
     assert ('cluster_labels' in content) is stage.adapts
     return content
 

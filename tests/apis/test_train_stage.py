@@ -464,10 +464,7 @@ def to_bupt(tiny_runs, tiny_experiment, tmp_path_factory):
     _, config = write_tiny_configs(folder, tiny_runs.bupt, tiny_runs.bupt)
     text = config.read_text().replace('HITSZVCM', 'BUPTCampus').replace('hitsz_vcm', 'bupt_campus')
     config.write_text(text)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     checkpoint = run(config, folder / 'run', tiny_experiment.source_checkpoint)
-    torch.set_num_threads(threads)
     return config, checkpoint
 
 

@@ -53,6 +53,11 @@ def prepare(options: ReproductionOptions) -> tuple[list[Job], list[Job]]:
     """Return the jobs to run, dependencies first, and the rows' finished jobs. See :func:`reproduce` for errors."""
     experiment = find_experiment(options.experiment)
     rows = choose_rows(experiment, options.rows)
+    if experiment.short_schedules and not options.place.preset.short_schedules:
+        raise ConfigError(
+            f'{experiment.name} trains for more epochs than the short schedules of rendered worlds do; the configs for '
+            f'{options.place.preset.name} have those of the paper, so run table1 or table2'
+        )
     plan = make_plan(options.place, rows, options.directions or experiment.directions, options.seeds)
     finished, stale = _inspect(plan, options.accept_revision)
     needed = plan.rows - finished

@@ -38,6 +38,7 @@ class Experiment:
     kind: str = 'table'  # 'table', 'curves' (rows with x), 'retrieval' or 'densities'
     quotes: int | None = None  # table of the paper, of which rows that cannot be run are quoted in a note
     tuning: bool = False  # whether it chooses settings, so that its worlds can support no claim
+    short_schedules: bool = False  # whether its number of epochs is meant for the short schedules of rendered worlds
 
     @property
     def table(self) -> int | None:
@@ -234,6 +235,7 @@ _ALL = (
         'Ten epochs instead of the four of rendered worlds (no table of the paper)',
         (_CD, _ADABN, *_TEN_EPOCHS),
         _BOTH,
+        short_schedules=True,
     ),
     Experiment('resnet50', 'Unsupervised methods on ResNet-50 (no table of the paper)', _methods('_resnet50'), _BOTH),
 )

@@ -40,6 +40,11 @@ class DataPreset:
     tuning_seeds: tuple[int, ...] = ()  # worlds that settings were chosen on, which can support no claim
     note: str = ''  # what readers of its results must know
 
+    @property
+    def short_schedules(self) -> bool:
+        """Whether its configs train for a few epochs instead of the paper's number."""
+        return self.files != _REAL_FILES
+
     def worlds(self, direction: str, seed: int) -> dict[str, WorldSpec]:
         """Return the specs of the ``'source'`` and ``'target'`` worlds. Empty for real data."""
         specs = () if self.world is None else adaptation_worlds(seed, direction, self.world)

@@ -289,13 +289,10 @@ def train(path, work_dir, source, resume=False, **options):
 
 
 @pytest.fixture(scope='module')
-def chosen_run(tiny_runs, tiny_experiment, tmp_path_factory):
+def chosen_run(tiny_runs, tiny_experiment, tmp_path_factory, one_thread_throughout):
     """Folder of a run of three epochs that chooses by the silhouette."""
     folder = tmp_path_factory.mktemp('chosen')
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     train(tiny_runs.adapt, folder, tiny_experiment.source_checkpoint, **EPOCHS, **CHOICE)
-    torch.set_num_threads(threads)
     return folder
 
 

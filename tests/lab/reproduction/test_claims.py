@@ -33,7 +33,7 @@ def set_map(bench, run, seed, value, rankings=None):
 
 def test_every_claim_names_rows_that_exist():
     for claim in CLAIMS:
-        for term in claim.terms:
+        for term in (*claim.terms, *claim.premise):
             assert term.row == WITHOUT or find_row(claim, term)
 
 
@@ -77,6 +77,16 @@ def test_a_verdict_needs_an_interval_without_zero(differences, verdict):
     assert '+10.0 (Table 1)' in claims_markdown([judgment])
 
 
+@pytest.mark.parametrize(
+    ('premise', 'verdict'),
+    [((0.1, 0.11), 'agrees'), ((-0.1, -0.11), 'cannot be told'), ((0.1, -0.1), 'cannot be told'),
+     (None, 'cannot be told')],
+)  # fmt: skip
+def test_a_claim_on_a_share_of_a_gain_needs_that_gain(premise, verdict):
+    claim = next(claim for claim in CLAIMS if claim.premise)
+    assert Judgment(claim, Gain((0.1, 0.11)), {}, premise and Gain(premise)).verdict == verdict
+
+
 def test_runs_are_judged_world_by_world(bench):
     bench.run('table3', rows=['cd', 'adabn', 'bclu', 'dsc'], seeds=(1, 2))
     for seed, (cd, adabn, bclu, dsc) in {1: (0.3, 0.32, 0.33, 0.4), 2: (0.5, 0.52, 0.56, 0.61)}.items():
@@ -88,6 +98,7 @@ def test_runs_are_judged_world_by_world(bench):
     assert gain.differences == pytest.approx((0.4 - 0.32, 0.61 - 0.52))
     little = judged['clustering alone gives less than half of the gain of DSC'].gain
     assert little.differences == pytest.approx((0.4 - 2 * 0.33 + 0.32, 0.61 - 2 * 0.56 + 0.52))
+    assert judged['clustering alone gives less than half of the gain of DSC'].premise.differences == gain.differences
     halves = judged['both halves of DSC rank better than its static half']
     assert halves.gain.differences == pytest.approx((-0.02, -0.02))
     assert halves.verdict == 'disagrees'

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction import execution, planning, reproduce
+from dscreid.lab.reproduction import execution, planning, presets, reproduce
 from dscreid.lab.reproduction.driver import prepare
 from dscreid.lab.reproduction.execution import lock_folder, run_jobs
 from dscreid.lab.reproduction.jobs import Job
@@ -208,6 +208,13 @@ def test_code_that_changes_during_a_command_is_noticed(bench, monkeypatch):
     monkeypatch.setattr(execution, 'code_fingerprint', lambda: 'another')
     assert bench.run(rows=['cd']) == {'source_demo': 'failed', 'cd_demo': 'skipped'}
     assert 'the code has changed' in bench.printed
+
+
+def test_longer_schedules_are_those_of_rendered_worlds(bench):
+    options = bench.options('longer')
+    real = replace(options, place=replace(bench.place, preset=presets.find_preset('real')))
+    with pytest.raises(ConfigError, match=r'longer trains for more epochs than .* the configs for real have those of'):
+        prepare(real)
 
 
 def test_a_method_without_config_is_an_error_of_run(bench):
