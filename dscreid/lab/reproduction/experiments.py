@@ -95,6 +95,12 @@ _MITML, _SAADG, _AUXNET = _rows({'MITML': 'mitml', 'SAADG': 'saadg', 'AuxNet': '
 _IBAN = _rows({'IBAN': 'iban'}, supervised=True)
 _VLD = _rows({'VLD': 'vld'}, supervised=True)
 _PLUS = Row('DSC plus (ours)', 'dsc_plus')
+_ONE_TO_ONE = Row(
+    'DSC plus, no two clusters with one label',
+    'dsc_plus',
+    {f'{_DSLU}.pooled': {'min_share': 0.1, 'one_to_one': True}},
+    'one_to_one',
+)
 _BOUND = Row('true labels (bound)', 'true_labels', supervised=True)
 _CD, _ADABN, _DSC = _rows({'CD': 'cd', 'CD, necks of the target (AdaBN)': 'adabn', 'DSC': 'dsc'})
 _ALPHA_KEYS = 'model.neighbor_losses.0.alpha', 'model.neighbor_losses.1.alpha'
@@ -157,11 +163,18 @@ _DETAILS = (
     _detail('unification: votes pooled by cluster', 'pooled', **{f'{_UNIFY}__pooled': {'min_share': 0.0}}),
     _detail('unification: whitened features', 'whitened', **{f'{_UNIFY}__whitening': {'shrinkage': 0.1}}),
     _PLUS,
-    Row(
-        'DSC plus, no two clusters with one label',
-        'dsc_plus',
-        {f'{_DSLU}.pooled': {'min_share': 0.1, 'one_to_one': True}},
-        'one_to_one',
+    _ONE_TO_ONE,
+    *(
+        Row(
+            f'the same, unpaired clusters are no negatives, at least {share:g} of the votes',
+            'dsc_plus',
+            {
+                f'{_DSLU}.pooled': {'min_share': share, 'one_to_one': True},
+                'model.memories.unpaired_negatives': False,
+            },
+            f'unpaired_{share:g}',
+        )
+        for share in (0.1, 0.3)
     ),
     _BOUND,
 )
@@ -218,7 +231,7 @@ _ALL = (
     Experiment(
         'beyond',
         'Our variant, and what true labels would gain (no table of the paper)',
-        (_CD, _ADABN, *_methods(), _DSC, _PLUS, _BOUND),
+        (_CD, _ADABN, *_methods(), _DSC, _PLUS, _ONE_TO_ONE, _BOUND),
         _BOTH,
     ),
     Experiment(

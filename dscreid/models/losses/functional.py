@@ -13,7 +13,12 @@ OUTLIER = -1
 
 
 def cluster_contrastive_loss(
-    features: Tensor, memory: Tensor, labels: Tensor, temperature: float = 0.05, groups: Tensor | None = None
+    features: Tensor,
+    memory: Tensor,
+    labels: Tensor,
+    temperature: float = 0.05,
+    groups: Tensor | None = None,
+    unpaired: Tensor | None = None,
 ) -> Tensor:
     """Compute the InfoNCE loss of features against a cluster memory, equations (3) and (4).
 
@@ -26,12 +31,18 @@ def cluster_contrastive_loss(
         labels: int64 (B,), cluster of each feature in [0, C). Rows labeled -1 (outliers) are ignored.
         temperature: Softmax temperature.
         groups: int64 (C,), group of each cluster, to which a row's softmax is limited (GUR; Yang et al., ICCV 2023).
+        unpaired: int64 (C,), 1 for a cluster of visible tracklets only, -1 for infrared ones only, 0 for both. The
+            softmax of a row with an unpaired label leaves out unpaired clusters of the other modality, of which one may
+            show the same person (ours).
     """
     with torch.autocast(features.device.type, enabled=False):
         logits = _cluster_logits(features, memory, temperature)
         if groups is not None:
             own = groups[labels.clamp(min=0)]  # of any group for outliers, which cross_entropy ignores
             logits = logits.masked_fill(own[:, None] != groups[None, :], -torch.inf)
+        if unpaired is not None:
+            own = unpaired[labels.clamp(min=0)]
+            logits = logits.masked_fill(own[:, None] * unpaired[None, :] < 0, -torch.inf)
         total = F.cross_entropy(logits, labels, ignore_index=OUTLIER, reduction='sum')
         return total / (labels != OUTLIER).sum().clamp(min=1)
 

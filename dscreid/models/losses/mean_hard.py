@@ -46,9 +46,17 @@ class MeanHardContrastiveLoss(nn.Module):
             raise ConfigError(f'MeanHardContrastiveLoss: margin must be at least 0, got {self.margin}')
 
     def forward(
-        self, features: Tensor, memory: Tensor, labels: Tensor, soft: Soft | None = None, groups: Tensor | None = None
+        self,
+        features: Tensor,
+        memory: Tensor,
+        labels: Tensor,
+        soft: Soft | None = None,
+        groups: Tensor | None = None,
+        unpaired: Tensor | None = None,
     ) -> Tensor:
         """Compute the weighted loss; ``memory`` is (2, C, D), mean centers first."""
+        if unpaired is not None:
+            raise ConfigError('MeanHardContrastiveLoss cannot be used with unpaired_negatives=False')
         if soft is not None or groups is not None:
             raise ConfigError(
                 'MeanHardContrastiveLoss cannot use the soft targets or groups of this labeler; use '

@@ -36,14 +36,22 @@ class ClusterContrastiveLoss(nn.Module):
         check_factors(self, self.temperature, self.weight)
 
     def forward(
-        self, features: Tensor, memory: Tensor, labels: Tensor, soft: Soft | None = None, groups: Tensor | None = None
+        self,
+        features: Tensor,
+        memory: Tensor,
+        labels: Tensor,
+        soft: Soft | None = None,
+        groups: Tensor | None = None,
+        unpaired: Tensor | None = None,
     ) -> Tensor:
         """Compute the weighted loss; with ``soft``, targets (B, C) and weights (B,), the soft one."""
         if memory.ndim != 2:
             raise ConfigError('ClusterContrastiveLoss needs one center of each cluster; use ClusterMemory with it')
+        if soft is not None and unpaired is not None:
+            raise ConfigError('unpaired_negatives=False cannot be used with soft targets; use the default True')
         if soft is not None:
             return self.weight * soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
-        return self.weight * cluster_contrastive_loss(features, memory, labels, self.temperature, groups)
+        return self.weight * cluster_contrastive_loss(features, memory, labels, self.temperature, groups, unpaired)
 
 
 @MODELS.register_module()

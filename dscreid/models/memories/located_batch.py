@@ -35,6 +35,7 @@ class LocatedBatch:
     groups: dict[Modality, Tensor] | None = None  #: for each modality, int64 (C,), group of each row of its memory
     hybrid: Tensor | None = None  #: int64 (B,), row in the hybrid memory (an infrared cluster), -1 = none
     joint: Tensor | None = None  #: int64 (B,), row in the joint memory, -1 = none
+    unpaired: Tensor | None = None  #: int64 (C,), clusters of one modality only; see ``cluster_contrastive_loss``
 
 
 def pick(table: PseudoLabels | CrossLabels, modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:

@@ -38,6 +38,9 @@ class TargetMemories(nn.Module):
     cross_update: bool = False  #: whether features also update the cross loss's memory, as in PGM's released code
     hybrid: bool = False  #: whether labels with ``partners`` also form a memory of averages of two centers (RPNR)
     joint: bool = False  #: whether labels with ``joint`` clusters also form a memory of their centers (PCLHD)
+    #: Whether a cluster of one modality only is a negative of those of the other one only, once both share their
+    #: labels. Otherwise the identity loss leaves these pairs out, because they may show one person (ours).
+    unpaired_negatives: bool = True
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -81,6 +84,7 @@ class TargetMemories(nn.Module):
         for modality in Modality:
             self.instances[modality.value].reset(features[modality])
         self._labels = {modality: self._tensor(self._table.of(modality)) for modality in Modality}
+        self._unpaired = None if self.unpaired_negatives or not self.shared else self._sides_of_clusters()
         self._reset_clusters(features)
         self._aggregate()
         self._average()
@@ -137,6 +141,7 @@ class TargetMemories(nn.Module):
             cross_soft=self._soft_rows(given and given.soft, rows, of),
             groups=None if groups is None else {m: self._tensor(groups[m]) for m in Modality},
             hybrid=hybrid,
+            unpaired=self._unpaired,
             joint=self._joint_rows(sides, rows),
         )
 
@@ -196,6 +201,12 @@ class TargetMemories(nn.Module):
             dynamic = torch.cat([features[modality].dynamic for modality in modalities])
             labels = torch.cat([torch.from_numpy(self._table.centers_of(modality)) for modality in modalities])
             self.clusters[name].reset(TrackletFeatures(static, dynamic), labels, int(labels.max()) + 1)
+
+    def _sides_of_clusters(self) -> Tensor:
+        """Return 1 for each cluster of visible tracklets only, -1 for infrared ones only, 0 for both, int64 (C,)."""
+        count = 1 + max(int(self._table.of(modality).max()) for modality in Modality)
+        has = {m: np.isin(np.arange(count), self._table.of(m)) for m in Modality}
+        return self._tensor(has[Modality.RGB].astype(np.int64) - has[Modality.IR].astype(np.int64))
 
     def _aggregate(self) -> None:
         if self._table.matches is None:

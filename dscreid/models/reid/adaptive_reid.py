@@ -205,4 +205,5 @@ def _built(kind: str, config: dict[str, Any] | None) -> Any:
 
 def _finer_targets(batch: LocatedBatch, modality: Modality) -> dict[str, Any]:
     tables: dict[str, Any] = {'soft': batch.soft, 'groups': batch.groups}
-    return {name: table[modality] for name, table in tables.items() if table is not None}
+    targets = {name: table[modality] for name, table in tables.items() if table is not None}
+    return targets if batch.unpaired is None else targets | {'unpaired': batch.unpaired}

@@ -141,6 +141,29 @@ class TestGroups:
         assert not features.grad[2].any()
 
 
+class TestUnpaired:
+    SIDES = torch.tensor([0, 1, -1, 1, 0])
+
+    def test_only_unpaired_clusters_of_the_other_modality_are_left_out(self):
+        features, memory = random_rows(0, 6, 6), random_rows(1, 5, 6)
+        labels = torch.tensor([0, 1, -1, 3, 2, 4])
+        terms = []
+        for feature, label in zip(features, labels.tolist(), strict=True):
+            if label < 0:
+                continue
+            kept = [c for c in range(5) if {self.SIDES[label].item(), self.SIDES[c].item()} != {1, -1}]
+            similarity = memory[kept] @ (feature / feature.norm()) / 0.3
+            terms.append(similarity.logsumexp(0) - similarity[kept.index(label)])
+        loss = cluster_contrastive_loss(features, memory, labels, 0.3, unpaired=self.SIDES)
+        assert torch.isclose(loss, torch.stack(terms).mean())
+        assert not torch.isclose(loss, cluster_contrastive_loss(features, memory, labels, 0.3))
+
+    def test_without_unpaired_clusters_nothing_changes(self):
+        features, memory, labels = random_rows(0, 3, 4), random_rows(1, 4, 4), torch.tensor([0, 3, -1])
+        none = cluster_contrastive_loss(features, memory, labels, unpaired=torch.zeros(4, dtype=torch.int64))
+        assert torch.equal(none, cluster_contrastive_loss(features, memory, labels))
+
+
 class TestSoftClusterContrastive:
     def test_equals_a_plain_loop(self):
         features, memory = random_rows(0, 6, 5), random_rows(1, 4, 5)

@@ -35,6 +35,13 @@ def test_cluster_loss_with_groups_and_with_soft_targets():
         module(features, memory, labels, groups=groups),
         3 * cluster_contrastive_loss(features, memory, labels, 0.1, groups),
     )
+    sides = torch.tensor([1, 0, -1])
+    assert torch.equal(
+        module(features, memory, labels, unpaired=sides),
+        3 * cluster_contrastive_loss(features, memory, labels, 0.1, unpaired=sides),
+    )
+    with pytest.raises(ConfigError, match='unpaired_negatives=False cannot be used with soft targets'):
+        module(features, memory, labels, soft=soft, unpaired=sides)
     assert torch.equal(
         module(features, memory, labels, soft=soft),
         3 * soft_cluster_contrastive_loss(features, memory, *soft, 0.1),

@@ -94,3 +94,5 @@ def test_memories_and_labels_of_another_kind_are_refused():
     for extra in (dict(soft=(one, one)), dict(groups=labels)):
         with pytest.raises(ConfigError, match='cannot use the soft targets or groups'):
             MeanHardContrastiveLoss()(features, two, labels, **extra)
+    with pytest.raises(ConfigError, match='with unpaired_negatives=False'):
+        MeanHardContrastiveLoss()(features, two, labels, unpaired=labels)

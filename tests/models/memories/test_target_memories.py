@@ -65,6 +65,15 @@ def test_shared_centers_of_one_modality_alone():
     assert memories.locate([RGB_INDICES[0], IR_INDICES[0]], ['rgb', 'ir']).labels.tolist() == [1, 0]
 
 
+def test_clusters_of_one_modality_are_marked_if_asked_for():
+    assert build(pseudo_labels(shared=True))[0].locate([10], ['rgb']).unpaired is None
+    assert build(unpaired_negatives=False)[0].locate([10], ['rgb']).unpaired is None  # nothing is shared
+    memories, *_ = build(pseudo_labels(shared=True), unpaired_negatives=False)
+    assert memories.locate([10], ['rgb']).unpaired.tolist() == [0, 1, -1]  # labels 2, 5, 7
+    more = pseudo_labels(rgb=(0, 1, 3, 3), ir=(2, 0, -1), shared=True)
+    assert build(more, unpaired_negatives=False)[0].locate([10], ['rgb']).unpaired.tolist() == [0, 1, -1, 1]
+
+
 def test_locate_finds_rows_labels_and_anchors():
     memories, _, _ = build()
     batch = memories.locate([13, 14, 10, 12], ['ir', 'rgb', 'rgb', 'rgb'])
