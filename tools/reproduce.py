@@ -9,12 +9,14 @@ from pathlib import Path
 from dscreid.apis.command_line import at_least, make_parser, run_command
 from dscreid.lab import reproduction
 from dscreid.lab.reproduction import PRESETS, find_experiment, find_preset
+from dscreid.lab.reproduction.experiments import ALL
 from dscreid.lab.reproduction.presets import Place
 from dscreid.lab.synthetic import DIRECTIONS
 
 EXAMPLES = """examples:
   dscreid reproduce list
   dscreid reproduce run table3 --data synthetic-demo --seeds 1 2 3 --direction both
+  dscreid reproduce run all --data synthetic-rule --seeds 3 4 5 --direction bupt2hitsz
   dscreid reproduce run table1 --data real --amp --slurm gpu gres=gpu:1 time=24:00:00
   dscreid reproduce show table3 --data synthetic-demo --direction both
 
@@ -93,9 +95,14 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_selection(parser)
+    _add_selection(parser, f'; {ALL} for all of these')
     parser.add_argument('--seeds', type=at_least(0), nargs='+', default=[1], metavar='K', help='default: 1')
-    parser.add_argument('--jobs', type=at_least(1), default=1, metavar='N', help='parallel runs (default: 1)')
+    parser.add_argument(
+        '--jobs',
+        type=at_least(1),
+        metavar='N',
+        help='parallel runs (default: 1; for all, one per GPU or, without a GPU, per core)',
+    )
     parser.add_argument(
         '--slurm',
         nargs='+',
@@ -140,8 +147,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_selection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('experiment', metavar='TABLE', help='table1 to table6, figure3 to figure5; see list')
+def _add_selection(parser: argparse.ArgumentParser, more: str = '') -> None:
+    parser.add_argument('experiment', metavar='TABLE', help=f'table1 to table6, figure3 to figure5{more}; see list')
     _add_data(parser)
     parser.add_argument(
         '--direction', choices=(*DIRECTIONS, 'both'), help="adaptation direction (default: the paper's)"
@@ -160,6 +167,8 @@ def _place(arguments: argparse.Namespace) -> Place:
 
 def _directions(arguments: argparse.Namespace) -> tuple[str, ...]:
     if arguments.direction is None:
+        if arguments.experiment.lower() == ALL:
+            return ()  # those of each table
         return find_experiment(arguments.experiment).directions
     return DIRECTIONS if arguments.direction == 'both' else (arguments.direction,)
 

@@ -8,24 +8,26 @@ from pathlib import Path
 from typing import TextIO
 
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.execution import execute, lock_folder, run_jobs
-from dscreid.lab.reproduction.experiments import choose_rows, find_experiment
+from dscreid.lab.reproduction.costs import forecast
+from dscreid.lab.reproduction.execution import execute, lock_folder, run_jobs, visible_gpus
+from dscreid.lab.reproduction.experiments import ALL, Experiment, Row, choose_rows, find_experiments
 from dscreid.lab.reproduction.identity import Identity
 from dscreid.lab.reproduction.jobs import Job, JobStatus, Phase, finished_card, is_finished, remove_run, stale_reasons
 from dscreid.lab.reproduction.planning import Plan, make_plan
 from dscreid.lab.reproduction.presets import Place
+from dscreid.utils.machine import usable_cores
 
 
 @dataclass(frozen=True)
 class ReproductionOptions:
     """What to run, where, and which existing runs to reuse."""
 
-    experiment: str  # name of a table or figure
+    experiment: str  # name of a table or figure, or 'all'
     place: Place  # where the runs are stored and what they are made with
     seeds: Sequence[int] = (1,)  # seeds of worlds and runs
     directions: Sequence[str] = ()  # adaptation directions; empty for the paper's directions
     rows: Sequence[str] = ()  # names or methods of the rows to run; empty for all rows
-    jobs: int = 1  # number of parallel processes
+    jobs: int | None = None  # number of parallel processes; None for 1, or for 'all' one per GPU or core
     # options of sbatch to submit each job to Slurm; None runs the jobs on this machine
     slurm: Mapping[str, str] | None = None
     accept_revision: bool = False  # reuse and continue runs of other code revisions; tables that mix revisions say so
@@ -36,29 +38,34 @@ class ReproductionOptions:
 def reproduce(options: ReproductionOptions) -> dict[str, JobStatus]:
     """Run the missing parts of a table or figure, reuse the finished ones, and return the status of each job by name.
 
+    The first line printed says how many runs there are, and how long they will take.
+
     Raises:
         DscreidError: For unknown names, missing configs or data, or results of another revision, config or data.
             Nothing has been started then. Failing runs do not raise.
     """
     jobs, taken = prepare(options)
+    slots = _slots(options)
+    print(
+        forecast(jobs, len(taken), options.place, None if options.slurm else slots),
+        file=options.stream or sys.stderr,
+        flush=True,
+    )
     statuses = {job.name: JobStatus(Phase.TAKEN) for job in taken}
     for name, status in statuses.items():
         print(f'{name}: {status}', file=options.stream or sys.stderr, flush=True)
     if options.slurm is not None:
         return statuses | _submit(jobs, options)
-    return statuses | run_jobs(jobs, options.jobs, options.accept_revision, options.stream)
+    return statuses | run_jobs(jobs, slots, options.accept_revision, options.stream)
 
 
 def prepare(options: ReproductionOptions) -> tuple[list[Job], list[Job]]:
     """Return the jobs to run, dependencies first, and the rows' finished jobs. See :func:`reproduce` for errors."""
-    experiment = find_experiment(options.experiment)
-    rows = choose_rows(experiment, options.rows)
-    if experiment.short_schedules and not options.place.preset.short_schedules:
-        raise ConfigError(
-            f'{experiment.name} trains for more epochs than the short schedules of rendered worlds do; the configs for '
-            f'{options.place.preset.name} have those of the paper, so run table1 or table2'
-        )
-    plan = make_plan(options.place, rows, options.directions or experiment.directions, options.seeds)
+    rows: dict[str, list[Row]] = {}
+    for experiment in find_experiments(options.experiment):
+        for direction in options.directions or experiment.directions:
+            rows.setdefault(direction, []).extend(_rows(experiment, options))
+    plan = make_plan(options.place, rows, options.seeds)
     finished, stale = _inspect(plan, options.accept_revision)
     needed = plan.rows - finished
     for name in reversed(plan.jobs):  # dependencies come before
@@ -71,6 +78,24 @@ def prepare(options: ReproductionOptions) -> tuple[list[Job], list[Job]]:
         _remove_locked(plan.jobs[name])
     jobs = plan.jobs.values()
     return [job for job in jobs if job.name in needed], [job for job in jobs if job.name in plan.rows & finished]
+
+
+def _rows(experiment: Experiment, options: ReproductionOptions) -> tuple[Row, ...]:
+    if experiment.short_schedules and not options.place.preset.short_schedules:
+        raise ConfigError(
+            f'{experiment.name} trains for more epochs than the short schedules of rendered worlds do; the configs for '
+            f'{options.place.preset.name} have those of the paper, so run table1 or table2'
+        )
+    if options.rows and options.experiment.lower() == ALL:
+        raise ConfigError('--rows needs one table or figure; name it in the place of all')
+    return choose_rows(experiment, options.rows)
+
+
+def _slots(options: ReproductionOptions) -> int:
+    """Return the number of parallel processes."""
+    if options.jobs is not None:
+        return options.jobs
+    return (len(visible_gpus()) or usable_cores()) if options.experiment.lower() == ALL else 1
 
 
 def _inspect(plan: Plan, accept_revision: bool) -> tuple[set[str], dict[str, list[str]]]:

@@ -10,6 +10,8 @@ from dscreid.errors import ConfigError
 from dscreid.utils.build_errors import closest
 
 T = TypeVar('T')
+#: Name of all tables and figures of the paper together.
+ALL = 'all'
 _DSLU = 'default_hooks.cluster.labelers.1'
 
 
@@ -44,6 +46,11 @@ class Experiment:
     def table(self) -> int | None:
         """Number of the paper's table with the same rows. None if there is none."""
         return int(self.name.removeprefix('table')) if re.fullmatch(r'table\d', self.name) else None
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is one of the paper's tables or figures."""
+        return re.fullmatch(r'(table|figure)\d', self.name) is not None
 
     @property
     def heading(self) -> str:
@@ -261,6 +268,13 @@ def find(kind: str, name: str, known: Mapping[str, T]) -> T:
         names = ', '.join(repr(word) if ' ' in word else word for word in known)
         raise ConfigError(f"no {kind} '{name}'{closest(name, known)} (known are {names})")
     return known[name]
+
+
+def find_experiments(name: str) -> tuple[Experiment, ...]:
+    """Return the table or figure with this name, or all of the paper for ``ALL``, or raise a ConfigError."""
+    if name.lower() != ALL:
+        return (find_experiment(name),)
+    return tuple(one for one in EXPERIMENTS.values() if one.is_published)
 
 
 def find_experiment(name: str) -> Experiment:

@@ -29,15 +29,19 @@ class Plan:
     rows: set[str] = field(default_factory=set)
 
 
-def make_plan(place: Place, rows: Sequence[Row], directions: Sequence[str], seeds: Sequence[int]) -> Plan:
-    """Plan everything that the rows need, seed by seed; raise a DscreidError if a config or data is missing."""
+def make_plan(place: Place, rows: Mapping[str, Sequence[Row]], seeds: Sequence[int]) -> Plan:
+    """Plan everything that the rows of each direction need, seed by seed.
+
+    Raises:
+        DscreidError: If a config or data is missing.
+    """
     plan, code = Plan(), code_fingerprint()
     place = replace(place)  # reads all configs anew
     fingerprints: dict[str, dict[str, str]] = {}
     for seed in seeds:
-        for direction in directions:
+        for direction, wanted in rows.items():
             planner = _Planner(place, direction, seed, plan.jobs, code, fingerprints)
-            plan.rows.update(planner.add_row(row) for row in rows)
+            plan.rows.update(planner.add_row(row) for row in wanted)
     return plan
 
 

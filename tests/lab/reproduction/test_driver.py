@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction import execution, planning, presets, reproduce
+from dscreid.lab.reproduction import driver, execution, planning, presets, reproduce
 from dscreid.lab.reproduction.driver import prepare
 from dscreid.lab.reproduction.execution import lock_folder, run_jobs
+from dscreid.lab.reproduction.experiments import EXPERIMENTS
 from dscreid.lab.reproduction.jobs import Job
 from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
 from dscreid.utils.machine import usable_cores
@@ -208,6 +209,26 @@ def test_code_that_changes_during_a_command_is_noticed(bench, monkeypatch):
     monkeypatch.setattr(execution, 'code_fingerprint', lambda: 'another')
     assert bench.run(rows=['cd']) == {'source_demo': 'failed', 'cd_demo': 'skipped'}
     assert 'the code has changed' in bench.printed
+
+
+def test_all_are_the_tables_and_figures_of_the_paper(bench, monkeypatch):
+    asked = []
+    known = {name: replace(one, rows=()) for name, one in EXPERIMENTS.items()}
+    for name, experiment in known.items():
+        monkeypatch.setitem(EXPERIMENTS, name, experiment)
+    monkeypatch.setattr(driver, 'choose_rows', lambda experiment, rows: asked.append(experiment.name) or ())
+    prepare(bench.options('all', directions=('bupt2hitsz', 'hitsz2bupt')))
+    names = [*(f'table{number}' for number in range(1, 7)), 'figure3', 'figure4', 'figure5']
+    assert asked == [name for name in names for _ in range(2)]
+    with pytest.raises(ConfigError, match='--rows needs one table or figure'):
+        prepare(bench.options('all', rows=['dsc']))
+
+
+def test_a_command_begins_with_its_forecast(bench):
+    bench.run(rows=['cd', 'dsc'])
+    assert bench.printed.startswith('3 runs to do, 0 finished before; how long they take is unknown')
+    bench.run()
+    assert bench.printed.startswith('4 runs to do, 2 finished before; about ')
 
 
 def test_longer_schedules_are_those_of_rendered_worlds(bench):

@@ -131,7 +131,7 @@ def test_the_papers_own_setting_is_the_dsc_run(places):
 def test_all_ablations_of_a_seed_share_their_runs(tmp_path):
     place = Place(tmp_path, find_preset('synthetic-demo'))
     rows = [row for number in (3, 4, 5) for row in find_experiment(f'table{number}').rows]
-    plan = make_plan(place, rows, ('bupt2hitsz',), (1,))
+    plan = make_plan(place, {'bupt2hitsz': rows}, (1,))
     runs = {name.rpartition('/')[2] for name in plan.rows}
     assert runs == {'cd_demo', 'adabn_demo', 'bclu_demo', 'dsc_demo', *(f'{method}_demo' for method in ABLATIONS)}
     assert set(plan.jobs) - plan.rows == {
