@@ -60,7 +60,7 @@ def test_results_in_the_documentation_count(place, tmp_path):
 def test_what_is_unknown_is_said(place):
     world = Job('bupt2hitsz/seed1/source world', place.folder, (), world=make_spec('tiny', 'bupt'))
     assert forecast([*jobs_of(place, 'dsc_demo'), world], 0, place, 1) == (
-        '1 run and 1 world to do, 0 finished before; how long they take is unknown, because no run on synthetic-demo has '
-        'finished yet'
+        '1 run and 1 world to do, 0 finished before; how long they take is unknown, because no run on synthetic-demo '
+        'has finished yet'
     )
     assert forecast([world], 2, place, 1) == '0 runs and 1 world to do, 2 finished before'

@@ -398,7 +398,7 @@ def test_each_change_is_a_line(bench):
     bench.setenv('FAKE_FAILING', 'source_demo')
     bench.run(rows=['cd'])
     folder = bench.folder_of('source_demo')
-    running, failed, skipped = bench.printed.splitlines()
+    _, running, failed, skipped = bench.printed.splitlines()
     assert running == f'bupt2hitsz/seed1/source_demo: running ({folder / "reproduce.log"})'
     assert failed.startswith('bupt2hitsz/seed1/source_demo: failed (')
     assert skipped == 'bupt2hitsz/seed1/cd_demo: skipped (it needs bupt2hitsz/seed1/source_demo)'

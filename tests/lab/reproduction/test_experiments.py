@@ -150,8 +150,8 @@ def test_every_row_has_a_config_on_all_data(places, data):
 
 
 def test_tags_are_unique_within_a_method():
-    tags = [(row.method, row.tag) for table in EXPERIMENTS.values() for row in table.rows if row.tag]
-    assert len(set(tags)) == len(tags)
+    tagged = {id(row): (row.method, row.tag) for table in EXPERIMENTS.values() for row in table.rows if row.tag}
+    assert len(set(tagged.values())) == len(tagged)
 
 
 @pytest.mark.parametrize(('find', 'name', 'close'), [
