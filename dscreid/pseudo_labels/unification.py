@@ -83,7 +83,13 @@ def unify_labels(
 
 
 def pool_votes(
-    labels: Labels, votes: Labels, clusters: Labels, min_share: float = 0.0, one_to_one: bool = False
+    labels: Labels,
+    votes: Labels,
+    clusters: Labels,
+    min_share: float = 0.0,
+    one_to_one: bool = False,
+    own_labels: bool = False,
+    num_labels: int | None = None,
 ) -> np.ndarray:
     """Let the members of each visible cluster agree on one unified label (not in the paper).
 
@@ -98,27 +104,37 @@ def pool_votes(
         one_to_one: Whether no two clusters may have the same label: the pairs of clusters and labels with the largest
             sum of votes are chosen. Members of a cluster that is left without a label get -1. Needs memory for clusters
             x labels.
+        own_labels: Whether a cluster that is left without a label gets one of its own, ``num_labels`` or more, instead
+            of -1.
+        num_labels: Number of infrared labels, which ``own_labels`` needs, because not all of them have votes.
 
     Returns int64 (Nv,), -1 = none.
     """
     labels, votes, clusters = (np.asarray(one) for one in (labels, votes, clusters))
     if not len(labels) == len(votes) == len(clusters):
         raise ValueError(f'{len(labels)} labels, {len(votes)} votes, {len(clusters)} clusters: one each per tracklet')
-    check_pooling(min_share, one_to_one)
+    check_pooling(min_share, one_to_one, own_labels)
     members, voters = clusters >= 0, (clusters >= 0) & (labels >= 0)
     shape = (clusters.max(initial=-1) + 1, labels.max(initial=-1) + 1)
     sums = csr_array((votes[voters].astype(float), (clusters[voters], labels[voters])), shape=shape)
     chosen, most = _paired(sums) if one_to_one else _most_voted(sums)
     known = (most > 0) & (most >= min_share * sums.sum(axis=1))
-    return np.where(members, np.where(known, chosen, -1)[clusters] if len(known) else -1, labels)
+    others = np.full(len(known), -1)
+    if own_labels:
+        if num_labels is None or num_labels <= labels.max(initial=-1):
+            raise ValueError(f'own_labels needs num_labels above all labels, got {num_labels}')
+        others = num_labels + np.cumsum(~known) - 1
+    return np.where(members, np.where(known, chosen, others)[clusters] if len(known) else -1, labels)
 
 
-def check_pooling(min_share: float = 0.0, one_to_one: bool = False) -> None:
+def check_pooling(min_share: float = 0.0, one_to_one: bool = False, own_labels: bool = False) -> None:
     """Check the parameters of :func:`pool_votes`; raises ValueError or TypeError."""
     if not 0 <= min_share <= 1:
         raise ValueError(f'min_share must lie in [0, 1], got {min_share}')
     if not isinstance(one_to_one, bool):
         raise TypeError(f'one_to_one must be True or False, got {one_to_one!r}')
+    if not isinstance(own_labels, bool):
+        raise TypeError(f'own_labels must be True or False, got {own_labels!r}')
 
 
 def correct_labels(

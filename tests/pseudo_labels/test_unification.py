@@ -195,6 +195,19 @@ def test_a_cluster_may_lose_its_most_voted_label_to_another():
     np.testing.assert_array_equal(pool_votes(labels, votes, clusters, 0.4, one_to_one=True), [-1, -1, 0, -1, -1])
 
 
+def test_a_cluster_without_a_label_may_get_one_of_its_own():
+    labels, votes, clusters = np.array([0, 1, 0, 0, 1, 1]), np.array([5, 3, 6, 2, 1, 1]), np.array([0, 0, 1, 2, 2, -1])
+    for share, expected in ((0.0, [1, 1, 0, 7, 7, 1]), (0.4, [7, 7, 0, 8, 8, 1])):
+        pooled = pool_votes(labels, votes, clusters, share, one_to_one=True, own_labels=True, num_labels=7)
+        np.testing.assert_array_equal(pooled, expected)
+    none = np.full(6, -1)
+    pooled = pool_votes(none, np.zeros(6, np.int64), clusters, own_labels=True, num_labels=0)
+    np.testing.assert_array_equal(pooled, [0, 0, 1, 2, 2, -1])
+    for num_labels in (None, 1):
+        with pytest.raises(ValueError, match='own_labels needs num_labels above all labels'):
+            pool_votes(labels, votes, clusters, own_labels=True, num_labels=num_labels)
+
+
 def test_pooling_needs_one_vote_per_tracklet_and_a_share():
     one, two = np.zeros(1, np.int64), np.zeros(2, np.int64)
     with pytest.raises(ValueError, match='1 labels, 2 votes, 2 clusters'):
@@ -203,3 +216,5 @@ def test_pooling_needs_one_vote_per_tracklet_and_a_share():
         pool_votes(one, one, one, min_share=2)
     with pytest.raises(TypeError, match="one_to_one must be True or False, got 'no'"):
         pool_votes(one, one, one, one_to_one='no')
+    with pytest.raises(TypeError, match="own_labels must be True or False, got 'no'"):
+        pool_votes(one, one, one, own_labels='no')

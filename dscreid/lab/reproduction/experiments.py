@@ -173,13 +173,13 @@ _DETAILS = (
     _ONE_TO_ONE,
     *(
         Row(
-            f'the same, unpaired clusters are no negatives, at least {share:g} of the votes',
+            f'DSC plus, one to one from {share:g} of the votes on, others not decided',
             'dsc_plus',
             {
-                f'{_DSLU}.pooled': {'min_share': share, 'one_to_one': True},
+                f'{_DSLU}.pooled': {'min_share': share, 'one_to_one': True, 'own_labels': True},
                 'model.memories.unpaired_negatives': False,
             },
-            f'unpaired_{share:g}',
+            f'undecided_{share:g}',
         )
         for share in (0.1, 0.3)
     ),

@@ -38,8 +38,9 @@ class TargetMemories(nn.Module):
     cross_update: bool = False  #: whether features also update the cross loss's memory, as in PGM's released code
     hybrid: bool = False  #: whether labels with ``partners`` also form a memory of averages of two centers (RPNR)
     joint: bool = False  #: whether labels with ``joint`` clusters also form a memory of their centers (PCLHD)
-    #: Whether a cluster of one modality only is a negative of those of the other one only, once both share their
-    #: labels. Otherwise the identity loss leaves these pairs out, because they may show one person (ours).
+    #: Whether clusters of visible tracklets only and clusters of infrared ones only are negatives of each other, once
+    #: the modalities share their labels. Otherwise the identity loss leaves these pairs out, because they may show one
+    #: person (ours).
     unpaired_negatives: bool = True
 
     def __post_init__(self) -> None:

@@ -63,8 +63,8 @@ class DSLULabeler(_UnifyingLabeler):
     #: keyword arguments of :func:`correct_labels` (``topk``, ``static_weight``, ``dynamic_weight``, ``outliers_vote``),
     #: or None
     intra: Any = field(default_factory=dict)
-    #: Keyword arguments of :func:`pool_votes` (``min_share``, ``one_to_one``): each visible cluster gets one label.
-    #: None votes for each tracklet by itself, as in the paper.
+    #: Keyword arguments of :func:`pool_votes` (``min_share``, ``one_to_one``, ``own_labels``): each visible cluster has
+    #: one label. None votes for each tracklet by itself, as in the paper.
     pooled: Mapping[str, Any] | None = None
     #: Keyword arguments of :func:`whitened` (``shrinkage``), for the features of ``inter``: then a modality's own
     #: statistics do not decide who is near whom. None compares features as they are, as in the paper.
@@ -103,7 +103,7 @@ class DSLULabeler(_UnifyingLabeler):
                 **settings, return_votes=True,
             )  # fmt: skip
             if self.pooled is not None:
-                rgb = pool_votes(rgb, votes, clusters.rgb, **self.pooled)
+                rgb = pool_votes(rgb, votes, clusters.rgb, **self.pooled, num_labels=clusters.num_clusters(Modality.IR))
         if self.intra is not None:
             rgb = correct_labels(visible.static, visible.dynamic, rgb, **self.intra)
         if self.require_own_cluster:

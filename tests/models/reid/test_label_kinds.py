@@ -117,6 +117,26 @@ def test_soft_targets_of_both_kinds(tracklets):
         torch.testing.assert_close(losses[f'loss_cross_{pair}'], 3 * total)
 
 
+@pytest.mark.parametrize('negatives', [True, False])
+def test_unpaired_clusters_may_be_no_negatives(tracklets, negatives):
+    rgb, ir = np.arange(12) % 4 - 1, np.arange(10) % 3 + 1  # label 0 is visible only, 3 infrared only
+    model = build(PseudoLabels(rgb, ir, shared=True), memories={'unpaired_negatives': negatives})
+    inputs, samples = tracklets(BATCH)
+    losses = model(inputs, samples, mode='loss')
+    sides = None if negatives else torch.tensor([1, 0, 0, -1])
+    for half, name in enumerate(('static', 'dynamic')):
+        total = 0
+        for modality, own in ((Modality.RGB, rgb), (Modality.IR, ir)):
+            positions, rows = rows_of(modality)
+            total = total + cluster_contrastive_loss(
+                halves_of(model, inputs)[half][positions],
+                centers_of(model, modality)[half],
+                torch.from_numpy(own[rows]),
+                unpaired=sides,
+            )
+        torch.testing.assert_close(losses[f'loss_id_{name}'], total)
+
+
 def test_groups_restrict_the_identity_loss(tracklets):
     groups = {Modality.RGB: np.array([0, 1, 0]), Modality.IR: np.array([1, 1, 0])}
     model = build(plain(groups=groups))

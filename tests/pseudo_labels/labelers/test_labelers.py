@@ -251,6 +251,24 @@ def test_pooled_votes_give_each_visible_cluster_one_label():
     np.testing.assert_array_equal(pooled.rgb, pool_votes(labels, votes, clusters.rgb, 0.5))
 
 
+def test_clusters_without_a_partner_may_keep_labels_of_their_own():
+    rgb, ir, _, ir_pids = _world()
+    kept = torch.from_numpy(ir_pids < 4)  # two people are not seen in the infrared
+    ir = TrackletFeatures(ir.static[kept], ir.dynamic[kept])
+    config = {'type': 'DSLULabeler', 'clustering': CLUSTERING, 'inter': {'topk': 9}, 'intra': None}
+    left, own = (
+        LABELERS.build(config | {'pooled': {'one_to_one': True} | extra})(rgb, ir)
+        for extra in ({}, {'own_labels': True})
+    )
+    clusters = LABELERS.build(CLUSTERING)(rgb, ir)
+    alone = (left.rgb < 0) & (clusters.rgb >= 0)
+    assert alone.any()
+    np.testing.assert_array_equal(own.rgb[~alone], left.rgb[~alone])
+    assert not np.isin(own.rgb[alone], own.ir).any()
+    pairs = zip(own.rgb[alone].tolist(), clusters.rgb[alone].tolist(), strict=True)
+    assert len(set(pairs)) == len(set(own.rgb[alone].tolist()))
+
+
 def test_whitening_changes_only_the_comparison_of_modalities():
     rgb, ir, *_ = _world(noise=0.6)
     config = {'type': 'DSLULabeler', 'clustering': CLUSTERING, 'inter': {'topk': 9}}
