@@ -43,7 +43,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--test-from',
         metavar='TIME',
-        help='set aside the tracklets that start at this time or later, such as 2026-03-05T00:00, for the verdict',
+        help='set aside the tracklets that start at this time or later, such as 2026-03-05T00:00, for the verdict; the '
+        'table needs the column start_time',
     )
     used = parser.add_mutually_exclusive_group()
     used.add_argument('--resume', action='store_true', help='continue an interrupted adaptation with the same settings')

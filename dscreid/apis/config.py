@@ -116,7 +116,7 @@ def options_of_same_data(config: Config, source: Config) -> dict[str, Any]:
     datasets = [(one.get('train_dataloader') or {}).get('dataset') or {} for one in (config, source)]
     if datasets[0].get('type') != datasets[1].get('type'):
         return {}
-    return {key: config[key] for key in ('data_root', 'trial', 'test_from') if config.get(key) != source.get(key)}
+    return {key: config.get(key) for key in ('data_root', 'trial', 'test_from') if config.get(key) != source.get(key)}
 
 
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:

@@ -89,6 +89,7 @@ class TrackletDataset(Dataset, ABC):
         num_skipped_tracklets: Tracklets left out by ``on_bad_frame='skip_tracklet'``.
         splits_overlap: Whether the index puts tracklets in several splits on purpose.
         single_frames: Whether the data set consists of single pictures, which show no motion.
+        persons_recur: Whether a person may be in several splits, for example because they are divided by time.
         pids_per_split: Whether the index numbers the persons of each split anew, so that splits cannot be compared.
 
     Raises DatasetError if the root, an index file or packed frames are missing, malformed or damaged; ConfigError if an
@@ -106,6 +107,7 @@ class TrackletDataset(Dataset, ABC):
 
     splits_overlap = False
     single_frames = False
+    persons_recur = False
     pids_per_split = False
     # a training split sets its own pipeline
     common_settings = MappingProxyType(

@@ -52,6 +52,7 @@ class TrackletFolder(TrackletDataset):
 
     Attributes:
         camera_names: Names of the cameras by number.
+        known_splits: Names of the splits that the tracklets of the folder belong to; '' if one belongs to both.
     """
 
     NAME = 'tracklet_folder'
@@ -64,9 +65,10 @@ class TrackletFolder(TrackletDataset):
 
     def __init__(self, root: str | Path, split: str, *, test_from: str | None = None, **settings: Any) -> None:
         try:
-            self.test_from = parse_time(str(test_from or ''))
+            self.test_from = None if test_from is None else parse_time(str(test_from) or 'an empty text')
         except ValueError as error:
             raise ConfigError(f'TrackletFolder: test_from: {error}') from None
+        self.persons_recur = self.test_from is not None
         super().__init__(root, split, **settings)
 
     def parse_index(self) -> ParsedIndex:
@@ -77,7 +79,8 @@ class TrackletFolder(TrackletDataset):
             everything = self._divided(everything, self.test_from)
         self.camera_names = sorted({row.camera for row in everything}, key=natural_key)
         persons = {name: i for i, name in enumerate(sorted({row.person for row in everything} - {''}, key=natural_key))}
-        self.splits_overlap = any(row.split == '' for row in everything)
+        self.known_splits = {row.split for row in everything}
+        self.splits_overlap = '' in self.known_splits
         rows = [row for row in everything if row.split in ('', *self.split.split('+'))]
         tracklets = [self._tracklet(row, by_folder) for row in rows]
         self._row_of_record: dict[tuple, TrackletRow] = {}
@@ -129,6 +132,8 @@ class TrackletFolder(TrackletDataset):
         remedy = 'leave out test_from, or correct it'
         if any(row.split for row in rows):
             raise DatasetError(f'{self.root}: is already divided into train and test; leave out test_from')
+        if all(row.start_time is None for row in rows):
+            raise DatasetError(f'{self.root}: no tracklet has a start_time in {TABLE_NAMES[0]}, which test_from needs')
         zones = {row.start_time.tzinfo is None for row in rows if row.start_time}
         if zones - {time.tzinfo is None}:
             kind = 'without' if time.tzinfo is None else 'with'

@@ -51,7 +51,8 @@ def adapt(preparation: Preparation) -> Adaptation:
     options, work_dir = preparation.options, preparation.work_dir
     before = _extracted(preparation, options.source, work_dir / BEFORE)
     if options.overwrite:
-        for name in (PAGE, RECORD):
+        outdated = (PAGE, RECORD, *(f'{AFTER}/{name}' for name in (FEATURES_FILE, METRICS_FILE)))
+        for name in outdated:
             (work_dir / name).unlink(missing_ok=True)
     evaluation = run_experiment(options.config, preparation.run)
     checkpoint = Path(evaluation.checkpoint)

@@ -115,7 +115,7 @@ def prepare(options: AdaptOptions) -> Preparation:
         raise DatasetError(f'{folder}: {reason}')
     check_folder(config, run)
     init_model(config, options.source)  # fails early if the weights do not fit
-    judged, why_used = judged_tracklets(config, dataset)
+    judged, why_used = judged_tracklets(config, dataset, needed=options.test_from is not None)
     return Preparation(options, run, config, dataset, judged, why_used, unmeasured)
 
 
@@ -216,18 +216,35 @@ def _refusal(config: Config, dataset: TrackletFolder) -> str | None:
     )
 
 
-def judged_tracklets(config: Config, dataset: TrackletFolder) -> tuple[TrackletFolder, str | None]:
-    """Return the tracklets of the test split, or those of ``dataset`` and why; both modalities are needed."""
-    if dataset.splits_overlap or dataset.split != 'train':
-        return dataset, 'none are set aside; --test-from TIME does it, or the column split'
-    try:
-        judged = DATASETS.build({**config.train_dataloader.dataset, 'split': 'test', 'pipeline': []})
-    except DatasetError as error:
-        return dataset, str(error)
+def judged_tracklets(
+    config: Config, dataset: TrackletFolder, needed: bool = False
+) -> tuple[TrackletFolder, str | None]:
+    """Return the tracklets of the test split and None, or, if there are none, those of ``dataset`` and why.
+
+    Raises:
+        ConfigError: If they are ``needed``, but the config adapts to them.
+        DatasetError: If tracklets of the test split cannot be used, or are of one modality only.
+    """
+    reason = None
+    if dataset.split != 'train':
+        reason = f'the config adapts to split {dataset.split}'
+    elif dataset.known_splits == {''}:
+        reason = 'none are set aside; --test-from TIME does it, or the column split'
+    elif dataset.splits_overlap:
+        reason = 'some belong to both splits; write train or test in each line of the table'
+    elif 'test' not in dataset.known_splits:
+        reason = 'none belong to split test'
+    if reason is not None:
+        if needed:
+            raise ConfigError(
+                f'--test-from sets tracklets aside, but {reason}; use train_dataloader.dataset.split=train'
+            )
+        return dataset, reason
+    judged = DATASETS.build({**config.train_dataloader.dataset, 'split': 'test', 'pipeline': []})
     if missing := [name for one, name in _NAMES.items() if not len(judged.indices(one))]:
         raise DatasetError(
-            f'{dataset.root}: split test has no {missing[0]} tracklet, so it cannot judge the adaptation; add some, or '
-            'do not divide the tracklets'
+            f'{dataset.root}: split test has no usable {missing[0]} tracklet, so it cannot judge the adaptation; add '
+            'some, or do not divide the tracklets'
         )
     return judged, None
 

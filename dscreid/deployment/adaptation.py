@@ -18,6 +18,8 @@ from dscreid.pseudo_labels.criteria import JudgedRound
 from dscreid.structures import Modality, TrackletFeatures
 
 _CONFIDENCE, _REPEATS = 0.95, 1000
+#: With fewer clusters and outliers than this, the intervals of a bootstrap over them are too narrow to be trusted.
+FEWEST_UNITS = 10
 _NAMES = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
 
 
@@ -50,7 +52,7 @@ def compare(
     undefined if one of them found no cluster.
 
     Tracklets of one person are not independent, so the bootstrap draws whole clusters of the features before; outliers
-    are drawn alone.
+    are drawn alone. With fewer than ``FEWEST_UNITS`` of both, no change has an interval.
 
     Args:
         before: Features with ``static`` and ``dynamic``.
@@ -66,6 +68,8 @@ def compare(
     rows = _rows(before)
     units = _units(sides[0].labels, rows)
     draws = draw_clusters(units.max(initial=-1) + 1, _REPEATS, seed)
+    if draws.shape[1] < FEWEST_UNITS:
+        draws = np.zeros_like(draws)  # draws of nothing, whose means are undefined
     judges = [side.labels for side in sides]
     cycles = [_mean_cycles(side.trips, judges, rows, units, draws) for side in sides]
     changes = [_change(CYCLES, True, *zip(*cycles, strict=True))]

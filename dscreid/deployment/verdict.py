@@ -14,8 +14,8 @@ CAVEAT_USED = (
 )
 #: Printed with every verdict on other tracklets.
 CAVEAT_HELD_OUT = (
-    'The adaptation has not used these tracklets. Of 21 adaptations to rendered worlds, judged so, 10 had a clear '
-    'verdict, none of which was wrong; 10 of the other 11 had helped.'
+    'The adaptation has not used these tracklets. Of 21 adaptations to rendered worlds, judged by tracklets of people '
+    'that the training had not seen, 10 had a clear verdict, none of which was wrong; 10 of the other 11 had helped.'
 )
 RULE = (
     'A measure is clearly better or worse if the 95% interval of its change excludes 0. Probably helped: cycle '
@@ -37,7 +37,7 @@ class Change:
         higher_is_better: Whether an increase is an improvement.
         before: Value before the adaptation.
         after: Value after it.
-        low: Lower bound of ``after - before``, from a bootstrap over tracklets.
+        low: Lower bound of ``after - before``, from a bootstrap over clusters.
         high: Upper bound.
     """
 

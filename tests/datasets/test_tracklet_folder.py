@@ -209,7 +209,7 @@ def test_a_time_zone_is_a_part_of_the_time(people):
     [
         (['2026-03-01'] * 4, '2026-03-02', 'no tracklet starts at test_from=2026-03-02T00:00:00 or later'),
         (['2026-03-01'] * 4, '2026-03-01', 'all tracklets start at test_from'),
-        ([''] * 4, '2026-03-01', 'no tracklet starts'),
+        ([''] * 4, '2026-03-01', r'no tracklet has a start_time in tracklets\.csv, which test_from needs'),
         (['2026-03-01'] * 4, '2026-03-01T00:00:00+00:00', 'with a time zone, unlike times'),
         (['', '', '', '2026-03-01T00:00:00+00:00'], '2026-03-01', 'without a time zone, unlike times'),
     ],
@@ -227,5 +227,6 @@ def test_a_divided_folder_is_not_divided_again(tmp_path):
 
 
 def test_what_is_no_time_is_refused(people):
-    with pytest.raises(ConfigError, match="test_from: 'noon' is not a time such as"):
-        TrackletFolder(people, 'train', test_from='noon')
+    for word, named in (('noon', "'noon'"), ('', "'an empty text'")):
+        with pytest.raises(ConfigError, match=f'test_from: {named} is not a time such as'):
+            TrackletFolder(people, 'train', test_from=word)

@@ -142,6 +142,18 @@ def test_the_bootstrap_draws_clusters():
     assert often.high - often.low > 0.6 * (once.high - once.low)
 
 
+def test_few_clusters_give_no_interval():
+    def people(table, num):
+        return FeatureTable(**{name: one[num > WHO] for name, one in table.arrays().items()})
+
+    for num, direction in ((4, 'undefined'), (PEOPLE, 'better')):
+        clustering = ClusterLabeler(k1=4, k2=1, eps=0.9, min_samples=2)
+        found = compare(people(BAD, num), people(GOOD, num), clustering, np.zeros((0, 2), np.int64))
+        assert found.clusters[Modality.RGB][1] > 0
+        assert found.changes[0].direction == direction, num
+    assert found.verdict == HELPED
+
+
 def test_no_cluster_before_is_no_error():
     strict = ClusterLabeler(k1=6, k2=2, eps=0.01, min_samples=4)
     found = compare(BAD, GOOD, strict, pairs_of_people(BAD))

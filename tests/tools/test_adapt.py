@@ -85,7 +85,7 @@ def test_an_adaptation_leaves_a_run_a_page_and_a_bundle(finished, anonymous):
     assert record['verdict'] in VERDICTS
     assert record['held_out'] is True
     assert len(record['changes']) == 4
-    assert record['changes'][-1]['direction'] != 'undefined'  # there are times
+    assert record['changes'][-1]['before'] is not None  # there are times
     page = (finished / 'adaptation.html').read_text()
     assert html.escape(CAVEAT_HELD_OUT) in page
     assert page.count('data:image/jpeg') == 8 * (1 + 2 * 5)
@@ -235,13 +235,43 @@ def test_tracklets_are_set_aside_by_time(adapt, arguments, anonymous, tmp_path, 
     assert 'no tracklet starts at test_from=2100' in refused(capsys, lambda: adapt.main(never))
 
 
+def test_people_may_come_back_after_the_time(adapt, arguments, tiny_runs, tmp_path, capsys):
+    divided = own_folder(tiny_runs.hitsz, tmp_path / 'divided', persons=True)
+    root = without_splits(divided, tmp_path / 'mine')
+    times = sorted(row.start_time for row in read_table(root / 'tracklets.csv'))
+    adapt.main(arguments(root, tmp_path / 'run', '--dry-run', '--test-from', times[30].isoformat()))
+    printed = capsys.readouterr().out
+    assert 'that the adaptation does not use' in printed
+    assert 'nothing will be measured with labels' not in printed
+
+
+def test_tracklets_of_both_splits_cannot_judge(adapt, arguments, anonymous, tmp_path, capsys):
+    root = tmp_path / 'mine'
+    shutil.copytree(anonymous, root)
+    first, *rows = read_table(root / 'tracklets.csv')
+    write_table(root / 'tracklets.csv', [replace(first, split=''), *rows])
+    adapt.main(arguments(root, tmp_path / 'run', '--dry-run'))
+    assert 'uses: some belong to both splits; write train or test in each line' in capsys.readouterr().out
+    write_table(root / 'tracklets.csv', [row for row in rows if row.split == 'train'])
+    adapt.main(arguments(root, tmp_path / 'run', '--dry-run'))
+    assert 'uses: none belong to split test' in capsys.readouterr().out
+    write_table(root / 'tracklets.csv', [replace(row, split='') for row in rows])
+    union = arguments(
+        root, tmp_path / 'run', '--test-from', rows[30].start_time.isoformat(),
+        options=['train_dataloader.dataset.split=train+test'],
+    )  # fmt: skip
+    assert 'but the config adapts to split train+test' in refused(capsys, lambda: adapt.main(union))
+
+
 def test_a_test_split_of_one_modality_cannot_judge(adapt, arguments, anonymous, tmp_path, capsys):
     root = tmp_path / 'mine'
     shutil.copytree(anonymous, root)
     rows = read_table(root / 'tracklets.csv')
     write_table(root / 'tracklets.csv', [row for row in rows if (row.split, row.modality.value) != ('test', 'ir')])
     message = refused(capsys, lambda: adapt.main(arguments(root, tmp_path / 'run')))
-    assert 'mine: split test has no infrared tracklet, so it cannot judge the adaptation; add some, or' in message
+    assert (
+        'mine: split test has no usable infrared tracklet, so it cannot judge the adaptation; add some, or' in message
+    )
 
 
 @pytest.mark.slow

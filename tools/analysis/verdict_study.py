@@ -1,9 +1,10 @@
 """Study how often the label-free verdict of dscreid adapt is wrong, over finished runs on targets with labels.
 
 Compares the features of each adaptation with those of the source model on the same tracklets, without labels, and the
-verdict with the change of the mAP. Runs leave features of test tracklets. dscreid adapt judges the tracklets that it
-has adapted to: for these, test each checkpoint on the training split (dscreid test --protocol cross_modal --cfg-options
-test_dataloader.dataset.split=train) with --out RUN/metrics.json --dump-features RUN/features.safetensors.
+verdict with the change of the mAP. Runs leave features of test tracklets. If dscreid adapt has none that are set
+aside, it judges those that it has adapted to: for these, test each checkpoint on the training split (dscreid test
+--protocol cross_modal --cfg-options test_dataloader.dataset.split=train) with --out RUN/metrics.json --dump-features
+RUN/features.safetensors.
 """
 
 from pathlib import Path

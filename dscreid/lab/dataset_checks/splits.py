@@ -85,13 +85,13 @@ def check_drops(
     return Finding('left out', subject, severity, message, remedy if severity else '')
 
 
-def check_overlap(splits: Mapping[str, Sequence[Tracklet]], subject: str) -> Finding:
+def check_overlap(splits: Mapping[str, Sequence[Tracklet]], subject: str, people: bool = True) -> Finding:
     """Check that splits (name → tracklets) share neither people nor frames; broken if any two do.
 
-    Unknown people (ids that are negative or None) are not compared.
+    Unknown people (ids that are negative or None) are not compared, and without ``people`` nobody is.
     """
     frames = {split: {frame for t in tracklets for frame in t.frames} for split, tracklets in splits.items()}
-    ids = {split: {t.pid for t in tracklets if t.pid is not None} for split, tracklets in splits.items()}
+    ids = {split: {t.pid for t in tracklets if people and t.pid is not None} for split, tracklets in splits.items()}
     details, kinds = [], []
     for one, other in combinations(splits, 2):
         shared_frames = sorted(frames[one] & frames[other])
@@ -100,6 +100,8 @@ def check_overlap(splits: Mapping[str, Sequence[Tracklet]], subject: str) -> Fin
         details += [f'{item} is in {one} and in {other}' for item in shared]
         if shared:
             kinds.append(f'{one}, {other}: {len(shared_people):,} people and {len(shared_frames):,} frames')
+    if not details and not people:
+        return Finding('overlap', subject, Severity.OK, f'{", ".join(splits)} share no frames (people: not compared)')
     if not details:
         silent = ', '.join(split for split, pids in ids.items() if not pids)
         note = f' (no person ids in {silent})' if silent else ''

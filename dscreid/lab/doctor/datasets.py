@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from dscreid.lab.dataset_checks.frames import STOPPING_FAULTS, Owner, check_fram
 from dscreid.lab.dataset_checks.splits import check_balance, check_drops, check_overlap, check_repeats
 from dscreid.lab.doctor.stages import DatasetUse, Stage
 from dscreid.registry import DATASETS
-from dscreid.structures import Modality, Tracklet
+from dscreid.structures import Modality
 
 
 def examine_dataset(use: DatasetUse, jobs: int, check_files: bool = True) -> Iterator[Finding]:
@@ -49,8 +48,8 @@ def examine_dataset(use: DatasetUse, jobs: int, check_files: bool = True) -> Ite
         message = 'not compared: the index puts tracklets in several splits'
         yield Finding('overlap', subject, Severity.INFO, message)
     else:
-        compared = {dataset.split: _with_comparable_pids(dataset) for dataset in splits}
-        yield check_overlap(compared, subject)
+        people = not any(dataset.pids_per_split or dataset.persons_recur for dataset in splits)
+        yield check_overlap({dataset.split: dataset.tracklets for dataset in splits}, subject, people)
 
 
 def check_stage_evaluations(stage: Stage) -> Iterator[Finding]:
@@ -111,11 +110,6 @@ def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> Generator[Find
 
 def _read(kind: type[TrackletDataset], root: str, split: str, labelled: bool, **settings: Any) -> TrackletDataset:
     return kind(root, split, labelled=labelled, min_seq_len=1, expected_statistics=None, **settings)
-
-
-def _with_comparable_pids(dataset: TrackletDataset) -> list[Tracklet]:
-    """List the tracklets, without their persons if these are numbered anew in each split."""
-    return [replace(one, pid=None) if dataset.pids_per_split else one for one in dataset.tracklets]
 
 
 def _stops(bad: Mapping[str, str], owners: Mapping[str, Owner], use: DatasetUse) -> bool:

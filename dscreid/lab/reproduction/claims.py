@@ -29,7 +29,7 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim holds if the weighted sum of its terms' mean mAP is positive, and that of its premise too."""
+    """A claim holds if the weighted sum of its terms' mean mAP is positive; it needs a positive sum of its premise."""
 
     text: str
     experiments: tuple[str, ...]  # names of the experiments with these rows

@@ -16,7 +16,8 @@ from dscreid.visualization.figures import save_figure, whisker_figure
 _REFERENCES = ('cd', 'adabn')
 _CLAIMS_NOTE = (
     'A claim agrees or disagrees only if the 95 % interval of the paired differences excludes zero; in brackets the '
-    'interval, then the number of worlds in which the difference has the sign of the claim. '
+    'interval, then the number of worlds in which the difference has the sign of the claim. A claim about a share of a '
+    'gain cannot be told unless that gain is certain. '
 )
 
 

@@ -106,6 +106,13 @@ def test_overlap():
     shared = check_overlap({'train': train, 'test': [person(2, 'b'), person(3, 'c')]}, 'x')
     assert shared.severity is Severity.BROKEN
     assert shared.details == ('person 2 is in train and in test', 'b is in train and in test')
+    recurring = check_overlap({'train': train, 'test': [person(2, 'b'), person(3, 'c')]}, 'x', people=False)
+    assert (recurring.severity, recurring.details) == (
+        Severity.BROKEN,
+        tuple(d for d in shared.details if 'person' not in d),
+    )
+    separate = check_overlap({'train': train, 'test': [person(2, 'd')]}, 'x', people=False)
+    assert (separate.severity, 'people: not compared' in separate.message) == (Severity.OK, True)
     unknown = check_overlap({'train': [person(None, 'a')], 'test': test}, 'x')
     assert (unknown.severity, 'no person ids in train' in unknown.message) == (Severity.OK, True)
 
