@@ -46,7 +46,7 @@ def load(method_worlds):
 def test_there_are_configs():
     assert {'dsc/dsc_bupt2hitsz.py', 'source/stp_bupt.py', 'baselines/gur_demo.py'} <= set(NAMES)
     assert directions_of(CONFIGS / 'baselines/gur.py') == [
-        'bupt2hitsz', 'demo', 'demo_efficientnet', 'demo_short', 'hitsz2bupt', 'own',
+        'bupt2hitsz', 'demo', 'demo_efficientnet', 'demo_few', 'demo_short', 'hitsz2bupt', 'own',
     ]  # fmt: skip
 
 

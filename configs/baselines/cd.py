@@ -2,7 +2,7 @@
 _base_ = '../dsc/dsc_{{$DSCREID_DIRECTION:bupt2hitsz}}.py'
 
 # in the paper's directions with VLD's ranking (plain inner product of the raw halves)
-_demos = dict(demo='neck', demo_short='neck', demo_efficientnet='neck')
+_demos = dict.fromkeys(['demo', 'demo_short', 'demo_few', 'demo_efficientnet'], 'neck')
 _retrieval = dict(_demos, bupt2hitsz='raw', hitsz2bupt='raw')[_base_.direction]
 model = dict(_base_._source_model, _delete_=True, retrieval=_retrieval)
 # for AdaBN

@@ -10,6 +10,7 @@ _base_ = './bclu.py'
 # In phases: 25 * 2 + 25 = 75 (7,500 iterations), unification and the first decay at 20 * 2 = 40, end of the joint
 # phases at 25 * 2 = 50, second decay at 25 * 2 + 15 = 65.
 # The demo has DSC's 400 iterations in 8 phases of 50, close to the published proportions.
+_demo = dict(iterations=50, phases=8, val_interval=4, milestones=[4, 7], unify=4, end_of_joint=6)
 _paper = dict(iterations=100, phases=75, val_interval=15, milestones=[40, 65], unify=40, end_of_joint=50)
 _numbers = dict(
     # topk for RegDB, which has 10 images per identity and modality; HITSZ-VCM has as many tracklets
@@ -17,7 +18,8 @@ _numbers = dict(
     # all tracklets of one identity and modality, like 10 of 10 images on RegDB; BUPTCampus has 2.7 (inferred, untested)
     hitsz2bupt=dict(_paper, topk=3),
     # for 12 tracklets per identity and modality
-    demo=dict(iterations=50, phases=8, val_interval=4, milestones=[4, 7], unify=4, end_of_joint=6, topk=10),
+    demo=dict(_demo, topk=10),
+    demo_few=dict(_demo, topk=3),
 )[_base_.direction.removesuffix('_short')]
 train_dataloader = dict(sampler=dict(iterations=_numbers['iterations']))
 train_cfg = dict(max_epochs=_numbers['phases'], val_interval=_numbers['val_interval'])

@@ -12,6 +12,7 @@ _base_ = './bclu.py'
 # phases at 40 * 4 = 160, decays at 20 * 4 = 80 and 160.
 # The demo has DSC's 400 iterations in 8 phases of 50: one round of the four published phases, then rounds with unified
 # labels and finally rounds with smoothed labels, with one camera phase each.
+_demo = dict(iterations=50, phases=8, val_interval=4, milestones=[4, 7], unify=4, smooth=6)
 _paper = dict(iterations=200, phases=190, val_interval=38, milestones=[80, 160], unify=120, smooth=160)
 _numbers = dict(
     # topk as published
@@ -21,7 +22,8 @@ _numbers = dict(
     # camera. The first epoch then fails with an error that names the labeler of gur.py.
     hitsz2bupt=dict(_paper, topk=3),
     # for 12 tracklets per identity and modality, two in each of six cameras
-    demo=dict(iterations=50, phases=8, val_interval=4, milestones=[4, 7], unify=4, smooth=6, topk=10),
+    demo=dict(_demo, topk=10),
+    demo_few=dict(_demo, topk=3),
 )[_base_.direction.removesuffix('_short')]
 train_dataloader = dict(sampler=dict(iterations=_numbers['iterations']))
 train_cfg = dict(max_epochs=_numbers['phases'], val_interval=_numbers['val_interval'])
@@ -39,9 +41,9 @@ _topk = _numbers['topk']
 unified = dict(type='UnificationLabeler', clustering=within, topk=_topk, smoothing_topk=None, **votes)
 smoothed = dict(type='UnificationLabeler', clustering=within, topk=_topk, smoothing_topk=_topk, **votes)
 # the cycles after unification and after smoothing; the demo has fewer phases
-_rounds = dict(
-    demo=([camera, unified], [camera, smoothed]),
-).get(_base_.direction.removesuffix('_short'), ([camera, camera, unified, across], [camera, camera, smoothed]))
+_rounds = ([camera, camera, unified, across], [camera, camera, smoothed])
+if _base_.direction.startswith('demo'):
+    _rounds = ([camera, unified], [camera, smoothed])
 
 default_hooks = dict(
     cluster=dict(

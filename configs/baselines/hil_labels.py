@@ -3,7 +3,7 @@
 _base_ = './bclu.py'
 
 # A single run from the source model. First each modality is clustered separately, as long as in DSC.
-_begin = dict(bupt2hitsz=8, hitsz2bupt=8, demo=1)[_base_.direction.removesuffix('_short')]
+_begin = dict(bupt2hitsz=8, hitsz2bupt=8, demo=1, demo_few=1)[_base_.direction.removesuffix('_short')]
 default_hooks = dict(
     cluster=dict(
         labelers=[

@@ -11,6 +11,7 @@ _topk = dict(
     # twice the 2.7 tracklets per identity and modality, like 20 for 10 images on RegDB (inferred, untested)
     hitsz2bupt=5,
     demo=12,  # the tracklets of one identity and modality
+    demo_few=5,  # as for BUPTCampus
 )[_base_.direction.removesuffix('_short')]
 
 model = dict(

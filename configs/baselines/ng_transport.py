@@ -21,7 +21,7 @@ default_hooks = dict(
                 sharpness=25.0,
                 # guess: neighbors that refine a label, at most twice the mean cluster size, and the share of the
                 # label itself
-                topk=dict(bupt2hitsz=20, hitsz2bupt=5, demo=12)[_base_.direction.removesuffix('_short')],
+                topk=dict(bupt2hitsz=20, hitsz2bupt=5, demo=12, demo_few=5)[_base_.direction.removesuffix('_short')],
                 max_cluster_ratio=2.0,
                 balance=0.5,
             )

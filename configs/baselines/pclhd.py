@@ -13,6 +13,7 @@ _joint = dict(
     bupt2hitsz=dict(joint_k1=16, joint_k2=12, joint_eps=0.6, joint_min_samples=4),
     hitsz2bupt=dict(joint_k1=8, joint_k2=6, joint_eps=0.6, joint_min_samples=2),
     demo=dict(joint_k1=16, joint_k2=12, joint_eps=0.6, joint_min_samples=3),
+    demo_few=dict(joint_k1=8, joint_k2=6, joint_eps=0.6, joint_min_samples=2),
 )[_base_.direction.removesuffix('_short')]
 
 # cm.py: margin 0.2, temperature 0.05

@@ -15,6 +15,7 @@ _numbers = dict(
     # what 'auto' finds on the tuning world (--seed 0); topk for 12 tracklets per identity and modality (RegDB: 10 for
     # 10 images)
     demo=dict(clustering=dict(k1=12, k2=3, eps=0.55, min_samples=3), visible_k1=6, topk=10, across=1, unify=2),
+    demo_few=dict(clustering=dict(k1=8, k2=3, eps=0.5, min_samples=2), visible_k1=4, topk=5, across=1, unify=2),
 )[_base_.direction.removesuffix('_short')]
 
 # deep (here dynamic) 1, shallow (here static) 0.5; DSC weights both equally

@@ -5,4 +5,4 @@ _base_ = ['../baselines/adca.py', '../_base_/models/resnet50.py']
 # --cfg-options source=None and name its last checkpoint here.
 source = dict(config='bclu_resnet50.py')
 model = dict(backbone=dict(_base_.resnet50, _delete_=True))
-num_frames = dict(demo=2).get(_base_.direction, _base_.num_frames)
+num_frames = dict(demo=2, demo_few=2).get(_base_.direction, _base_.num_frames)

@@ -5,4 +5,4 @@ _base_ = ['../baselines/bclu.py', '../_base_/models/resnet50.py']
 source = dict(config=_base_.source.config.replace('stp_', 'resnet50_'))
 model = dict(backbone=dict(_base_.resnet50, _delete_=True))
 # per tracklet, to keep ResNet-50 feasible on a CPU in the demo
-num_frames = dict(demo=2).get(_base_.direction, _base_.num_frames)
+num_frames = dict(demo=2, demo_few=2).get(_base_.direction, _base_.num_frames)

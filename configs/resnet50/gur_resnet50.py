@@ -4,4 +4,4 @@ _base_ = ['../baselines/gur.py', '../_base_/models/resnet50.py']
 # Starts from the source model. To start from ImageNet weights instead: --cfg-options source=None
 source = dict(config=_base_.source.config.replace('stp_', 'resnet50_'))
 model = dict(backbone=dict(_base_.resnet50, _delete_=True))
-num_frames = dict(demo=2).get(_base_.direction, _base_.num_frames)
+num_frames = dict(demo=2, demo_few=2).get(_base_.direction, _base_.num_frames)

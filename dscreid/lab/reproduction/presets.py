@@ -12,7 +12,7 @@ from dscreid.errors import ConfigError
 from dscreid.lab.reproduction.experiments import Row, find
 from dscreid.lab.synthetic import WorldSpec, adaptation_worlds
 from dscreid.utils.config_difference import config_difference, effective_overrides
-from dscreid.utils.shipped import is_config, shipped_configs, shipped_tools, split_direction
+from dscreid.utils.shipped import directions_of, is_config, shipped_configs, shipped_tools, split_direction
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _FOLDERS = ('dsc', 'baselines', 'resnet50', 'supervised', 'ablations', 'synthetic')
 _REAL_FILES = tuple(f'{folder}/{{method}}_{{direction}}.py' for folder in _FOLDERS)
 _DEMO_FILES = tuple(f'{folder}/{{method}}_demo.py' for folder in _FOLDERS)
+#: settings for few tracklets of a person, where there are any
+_FEW_FILES = (*(f'{folder}/{{method}}_demo_few.py' for folder in _FOLDERS), *_DEMO_FILES)
 _SHORT_FILES = tuple(f'{folder}/{{method}}_demo_short.py' for folder in _FOLDERS)
 #: Environment variables of the configs' data roots, by layout.
 _REAL_ROOTS = {'bupt': 'DSCREID_BUPT_CAMPUS', 'hitsz': 'DSCREID_HITSZ_VCM'}
@@ -57,9 +59,13 @@ _SYNTHETIC_RANKING = 'neck_static'
 #: To run all tables on a further pair of worlds takes one line.
 _ALL = (
     *(
-        DataPreset(f'synthetic-{world}', _DEMO_FILES, _DEMO_ROOTS, world, _SYNTHETIC_RANKING, tuning_seeds)
-        # a prototype of the family 'rule' looked at the targets of seeds 1 and 2
-        for world, tuning_seeds in {'demo': (0,), 'rule': (0, 1, 2), 'few': (0,), 'noisy': (0,)}.items()
+        DataPreset(f'synthetic-{world}', files, _DEMO_ROOTS, world, _SYNTHETIC_RANKING, tuning_seeds)
+        for world, files, tuning_seeds in (
+            ('demo', _DEMO_FILES, (0,)),
+            ('rule', _DEMO_FILES, (0, 1, 2)),  # a prototype looked at the targets of seeds 1 and 2
+            ('few', _FEW_FILES, (0,)),
+            ('noisy', _DEMO_FILES, (0,)),
+        )
     ),
     # to see a table work in minutes per row
     DataPreset(
@@ -152,7 +158,8 @@ class Place:
             path = self.configs / pattern.format(method=method, direction=direction)
             ending = pattern.partition('{method}_')[2].format(direction=direction)
             # bclu_resnet50_demo.py is bclu_resnet50.py for the direction demo, not bclu.py for resnet50_demo
-            if is_config(path) and split_direction(path)[1] in (None, Path(ending).stem):
+            file, found = split_direction(path)
+            if is_config(path) and (found is None or (found == Path(ending).stem and found in directions_of(file))):
                 return path
         return None
 
