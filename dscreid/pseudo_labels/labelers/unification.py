@@ -1,6 +1,7 @@
 """Labelers that cluster each modality and then give visible tracklets infrared labels: DSLU (DSC) and IR2RGB (GUR)."""
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field
 from typing import Any
@@ -98,6 +99,7 @@ class DSLULabeler(_UnifyingLabeler):
             halves = self._compared(visible), self._compared(infrared)
             (visible_static, visible_dynamic), (infrared_static, infrared_dynamic) = halves
             settings = self._inter_for(context, len(infrared))
+            _warn_of_small_clusters(clusters.cluster_sizes(Modality.IR), settings.get('min_votes') or 0)
             rgb, votes = unify_labels(
                 visible_static, visible_dynamic, infrared_static, infrared_dynamic, clusters.ir,
                 **settings, return_votes=True,
@@ -168,6 +170,18 @@ class UnificationLabeler(_UnifyingLabeler):
             raise LabelingError(f'UnificationLabeler: {what}; set outliers_vote=False or use a larger eps')
         center_modality = Modality.IR if self.infrared_centers else None
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=True, center_modality=center_modality)
+
+
+def _warn_of_small_clusters(sizes: np.ndarray, min_votes: int) -> None:
+    """Warn if most infrared clusters have too few tracklets to give as many votes as a label needs."""
+    small = int((sizes < min_votes).sum())
+    if 2 * small > len(sizes):
+        print_log(
+            f'label unification: {small} of {len(sizes)} infrared clusters have fewer than {min_votes} tracklets, so '
+            'no visible tracklet can get their labels; lower inter.min_votes or agreement.start',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def _checked(name: str, arguments: Mapping[str, Any] | None, check: Callable[..., None]) -> dict[str, Any] | None:

@@ -1,5 +1,7 @@
 """The registered labelers on planted identities."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from dscreid.pseudo_labels import (
     settings_for,
     unify_labels,
 )
+from dscreid.pseudo_labels.labelers import unification
 from dscreid.pseudo_labels.unification import pool_votes
 from dscreid.pseudo_labels.whitening import whitened
 from dscreid.registry import LABELERS
@@ -238,6 +241,20 @@ def test_dslu_with_nothing_left_is_explained():
     labeler = LABELERS.build({'type': 'DSLULabeler', 'clustering': CLUSTERING, 'inter': {'topk': 3, 'min_votes': 4}})
     with pytest.raises(LabelingError, match=r'no visible tracklet with a label.*min_votes'):
         labeler(rgb, ir)
+
+
+@pytest.mark.parametrize(('min_votes', 'warns'), [(9, False), (10, True)])
+def test_clusters_that_are_too_small_for_the_votes_are_warned_of(min_votes, warns, monkeypatch):
+    said = []
+    monkeypatch.setattr(unification, 'print_log', lambda message, **_: said.append(message))
+    rgb, ir, *_ = _world()  # nine tracklets of each person
+    config = {'type': 'DSLULabeler', 'clustering': CLUSTERING, 'inter': {'topk': 12, 'min_votes': min_votes}}
+    with contextlib.suppress(LabelingError):  # nobody can get ten votes
+        LABELERS.build(config)(rgb, ir)
+    assert [line.split(';')[0] for line in said] == warns * [
+        'label unification: 6 of 6 infrared clusters have fewer than 10 tracklets, so no visible tracklet can get '
+        'their labels'
+    ]
 
 
 def test_pooled_votes_give_each_visible_cluster_one_label():
