@@ -183,7 +183,7 @@ def test_unknown_times_are_said(tool, converted, own_bundle, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (['--threshold', '0.2'], 'not calibrated for a false-match rate of 0.2 of ir-ir'),
+        (['--threshold', '0.2'], 'not calibrated for a false-match rate of 0.2 for ir-ir'),
         (['--threshold', 'similarity=0', '--tracks-out', 'linked'], 'own: was not written by dscreid tracks'),
     ],
 )
