@@ -142,7 +142,7 @@ def adaptation_html(
     if not comparison.held_out:
         explanation.append(
             'Silhouette and cycle consistency are computed from tracklets that the training has used, and from '
-            'clusters like those that it has used, so they can make it look better than it is.'
+            'clusters like those that it has used, so they can make the adaptation look better than it is.'
         )
     sections = [
         ('Measures', table + paragraphs_html(explanation)),

@@ -124,8 +124,8 @@ def add_gallery(parser: argparse._ActionsContainer, required: bool = True) -> No
     """Add the option that names a gallery."""
     parser.add_argument(
         '--gallery', required=required, metavar='G',
-        help='folder of the gallery, or its address http://HOST:19530/NAME on a Milvus server; set the environment '
-        'variable MILVUS_TOKEN to its password',
+        help='folder of the gallery, or its address http://HOST:19530/NAME on a Milvus server; the environment '
+        'variable MILVUS_TOKEN then holds USER:PASSWORD or an API key',
     )  # fmt: skip
 
 
