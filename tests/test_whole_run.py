@@ -53,7 +53,7 @@ def test_from_rendered_worlds_to_metrics(configs, monkeypatch):
     metrics = run_experiment(configs / 'tiny_dsc.py', RunOptions(work_dir=runs / 'dsc'))
     check_results(runs / 'dsc', metrics)
     assert (runs / 'tiny_source' / 'finished.json').is_file()
-    assert said == [f'source stage: tiny_source.py in {runs}/tiny_source comes first']
+    assert said == [f'source stage: tiny_source.py in {runs}/tiny_source is trained first']
 
     # a longer schedule goes on from the last epoch, with the same source stage
     before = times(runs / 'tiny_source')

@@ -1,13 +1,13 @@
 """Adapt source weights to tracklets of your own cameras, without labels, and say whether it helped.
 
 FOLDER is a TrackletFolder: CAMERA_rgb/TRACKLET/*.jpg and CAMERA_ir/TRACKLET/*.jpg, or a table tracklets.csv; dscreid
-tracks makes one from videos. The data are checked and time and memory forecast; then the model is trained. The work
-directory receives the run, adaptation.html with label-free measures and pictures of nearest neighbors before and after,
-adaptation.json with the same figures, and the folder bundle for TrackletInferencer.
+tracks makes one from videos. The data are checked, and time and memory are forecast; then the model is trained. The
+work directory receives the run, adaptation.html with label-free measures and pictures of nearest neighbors before and
+after, adaptation.json with the same figures, and the folder bundle for TrackletInferencer.
 
-Whether it helped is judged by tracklets that the adaptation does not use, if some are set aside: with --test-from, by
-the column split of the table, or by folders train and test. Otherwise it is judged by those that it uses, which
-flatters it.
+Whether the adaptation helped is judged by tracklets that it does not use, if some are set aside: with --test-from, by
+the column split of the table, or by folders train and test. Otherwise it is judged by the tracklets that it uses,
+which makes it look better than it is.
 """
 
 import argparse
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     example = (
-        'exit code: 0 whatever the verdict, 2 if something is broken\n'
+        'exit code: 0 for every verdict, 2 if something is broken\n'
         'example: dscreid adapt data/mine --source weights/source.pth --amp --license "internal use"'
     )
     parser = make_parser(__doc__, example)
-    parser.add_argument('folder', metavar='FOLDER', type=Path, help='tracklets of own cameras; persons are not needed')
+    parser.add_argument('folder', metavar='FOLDER', type=Path, help='tracklets of your cameras; persons are not needed')
     parser.add_argument(
-        '--source', type=Path, required=True, metavar='WEIGHTS', help='checkpoint of a source stage, or converted one'
+        '--source', type=Path, required=True, metavar='WEIGHTS', help='checkpoint of a source stage, or a converted one'
     )
     parser.add_argument('--config', default='dsc/dsc_own', help='config of the adaptation (default: dsc/dsc_own)')
     parser.add_argument('--work-dir', type=Path, help='folder for all results (default: work_dirs/adapt_FOLDER)')

@@ -1,10 +1,10 @@
 """Calibrate a model bundle: similarity thresholds for false-match rates, from your own tracklets.
 
-FOLDER is a TrackletFolder, for example of dscreid tracks; without it, the tracklets and features of the gallery are
-used. Pairs of different people are taken from the column person of the folder's table; without persons, from tracklets
-that one camera saw at the same time, and across modalities from all tracklets of different cameras. The latter contain
-a few pairs of one person, so these thresholds are conservative. Pairs that somebody marked as right on the page of
-dscreid serve are left out, which makes them less so.
+FOLDER is a TrackletFolder, for example the output of dscreid tracks; without it, the tracklets and features of the
+gallery are used. Pairs of different people are taken from the column person of the folder's table; without persons,
+from tracklets that one camera saw at the same time, and across modalities from all tracklets of different cameras. The
+latter contain a few pairs of one person, so these thresholds are conservative. Pairs that were marked as right on the
+page of dscreid serve are left out, which makes these thresholds less conservative.
 
 Examples:
     dscreid calibrate bundles/mine data/mine --rates 1e-2 1e-3
@@ -36,7 +36,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--rates', nargs='+', type=float, default=[1e-2, 1e-3], metavar='R',
-        help='false-match rates, above 0 to 0.5 (default: 0.01 0.001)',
+        help='false-match rates, above 0 and at most 0.5 (default: 0.01 0.001)',
     )  # fmt: skip
     parser.add_argument(
         '--confidence', type=float, default=0.95, metavar='C', help='level of the intervals (default: 0.95)'
@@ -66,7 +66,7 @@ def table(calibration: Any) -> str:
         if one.num_false_matches > one.num_known and one.method == 'other_cameras':
             lines.append(
                 f'{one.pair}, {one.rate:g}: of {one.num_false_matches:,} pairs above the threshold, {one.num_known:,} '
-                'are known to be different people; as far as others show one person, the threshold is too high'
+                'are known to be different people; if some of the others show one person, the threshold is too high'
             )
     lines.append(
         'The intervals are exact for independent pairs; with several tracklets per person they are too narrow.'
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def read_valid_marks(args: argparse.Namespace) -> list[Any]:
-    """Read the marks, which are of no matter which model."""
+    """Read the valid marks, made with any model."""
     from dscreid.deployment.marks import labeled_pairs, marks_file
     from dscreid.errors import ConfigError
 

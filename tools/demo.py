@@ -12,7 +12,7 @@ def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser(
         __doc__,
-        'exit code 1: something is broken: DSC loses, clusters collapse, or the source model fails\n'
+        'exit code: 1 if something is broken: DSC loses, clusters collapse, or the source model fails\n'
         'example: dscreid demo --compare',
     )
     parser.add_argument(

@@ -1,8 +1,8 @@
 """Check everything that a config needs before a run: machine, data, evaluation, weights, memory, a batch of each stage.
 
 Checks of each dataset: layout and counts; missing, damaged, empty and repeated frames; frames whose names do not
-match their tracklet; repeated tracklets; people in two splits; tracklets that are left out by rules; balance of cameras
-and modalities. The config's source stage is also checked. Nothing is trained, and only the file of --json is written.
+match their tracklet; repeated tracklets; people in two splits; tracklets that rules leave out; balance of cameras and
+modalities. The config's source stage is also checked. Nothing is trained, and only the file of --json is written.
 Each finding is printed, and written to that file, as soon as it is known; a summary follows. Batches are computed
 within the free memory.
 """
@@ -31,7 +31,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--json', type=Path, metavar='FILE', help='also write all findings to this file; it is replaced if it exists'
     )
-    parser.add_argument('--jobs', type=at_least(1), metavar='N', help='threads for files (default: all cores)')
+    parser.add_argument('--jobs', type=at_least(1), metavar='N', help='threads that read files (default: one per core)')
     parser.add_argument('--strict', action='store_true', help='exit with 1 if there are warnings')
     parser.add_argument('--skip-frames', action='store_true', help='read only the index files, no images')
     parser.add_argument(

@@ -1,10 +1,10 @@
 """Keep tracklets and their features in a gallery: add, remove, list and prune them.
 
-A gallery is a folder that holds the features of one model, with name, camera, modality, time, folder and a small
-picture of each tracklet. Search it with dscreid search. Needs the extra "gallery": pip install "dscreid[gallery]".
+A gallery is a folder that holds the features of one model, with name, camera, modality, time, folder and a thumbnail of
+each tracklet. Search it with dscreid search. Needs the extra "gallery": pip install "dscreid[gallery]".
 
-If one machine is too small, a gallery can also be on a Milvus server, http://HOST:19530/NAME; the variable MILVUS_TOKEN
-holds USER:PASSWORD or an API key. Needs the extra "milvus" instead.
+If one machine is too small, a gallery can also be on a Milvus server, http://HOST:19530/NAME; the environment variable
+MILVUS_TOKEN holds USER:PASSWORD or an API key. This needs the extra "milvus" instead.
 
 Examples:
     dscreid gallery add data/mine --gallery galleries/mine --bundle bundles/mine
@@ -22,10 +22,10 @@ from dscreid.apis.command_line import add_inference_options, at_least, make_pars
 from dscreid.deployment.gallery_filters import add_filters, add_gallery, argument, filters_of, parse_age
 
 _INTERRUPTED = {
-    'add': 'what was added is kept; give the same command again for the rest',
-    'remove': 'give the same command again, then dscreid gallery compact, which erases what was removed',
-    'prune': 'give the same command again, then dscreid gallery compact, which erases what was removed',
-    'compact': 'the gallery is as before; give the same command again',
+    'add': 'what was added is kept; run the same command again to add the rest',
+    'remove': 'run the same command again, then dscreid gallery compact, which erases what was removed',
+    'prune': 'run the same command again, then dscreid gallery compact, which erases what was removed',
+    'compact': 'the gallery is unchanged; run the same command again',
 }
 
 
@@ -38,7 +38,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         ('remove', 'remove tracklets by name or filter, and erase them and their marks from the disk'),
         ('query', 'list tracklets'),
         ('stats', 'count tracklets, and describe the model'),
-        ('compact', 'write the gallery anew, without what was replaced; make an index'),
+        ('compact', 'rewrite the gallery without what was replaced or removed; make an index'),
         ('prune', 'remove tracklets by age, and erase them and their marks from the disk'),
     ):
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + '.')
@@ -52,16 +52,18 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         if name in ('remove', 'query'):
             add_filters(command)
         if name == 'query':
-            command.add_argument('--limit', type=at_least(1), default=50, metavar='N', help='most lines (default: 50)')
+            command.add_argument(
+                '--limit', type=at_least(1), default=50, metavar='N', help='maximum number of lines (default: 50)'
+            )
         if name == 'compact':
             command.add_argument(
                 '--index', action=argparse.BooleanOptionalAction,
-                help='make, or leave out, an index for dscreid search --probes (default: as before)',
+                help='make an index for dscreid search --probes, or remove it (default: as before)',
             )  # fmt: skip
         if name == 'prune':
             command.add_argument(
                 '--older-than', required=True, type=argument(parse_age), metavar='AGE',
-                help='such as 30d, 12h or 4w, since the end of a tracklet; since it was added if it has no time',
+                help='such as 30d, 12h or 4w, from the end of a tracklet, or from when it was added if it has no time',
             )  # fmt: skip
     return parser.parse_args(arguments)
 
@@ -75,7 +77,7 @@ def _add_parser(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]')
         '--bundle', required=True, metavar='B', help='the model: folder of a bundle, or a file of dscreid export'
     )
     parser.add_argument('--no-thumbnails', action='store_true', help='store no pictures')
-    parser.add_argument('--replace', action='store_true', help='add tracklets again that the gallery has already')
+    parser.add_argument('--replace', action='store_true', help='replace tracklets that are already in the gallery')
     parser.add_argument(
         '--on-bad-frame', choices=('error', 'skip_tracklet'), default='error',
         help='stop at an unreadable picture, or leave out its tracklet (default: error)',
@@ -95,7 +97,7 @@ def add(args: argparse.Namespace) -> None:
 
 
 def change(args: argparse.Namespace) -> None:
-    """Remove, prune or compact; marks of tracklets that are gone go too."""
+    """Remove, prune or compact; also erase the marks of tracklets that are gone."""
     from dscreid.deployment import open_gallery
     from dscreid.deployment.marks import erase_missing, marks_file
 

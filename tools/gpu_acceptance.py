@@ -1,7 +1,7 @@
 """Measure and check in eight minutes what only a GPU can show: numbers, speed, memory, determinism.
 
 Each step runs in its own process with a time limit; a failure does not stop the next one. After each step,
-gpu_acceptance.json and gpu_acceptance.html are written. With --pretend, all of it is rehearsed on the processor with
+gpu_acceptance.json and gpu_acceptance.html are written. With --pretend, all steps are rehearsed on the processor with
 tiny sizes.
 """
 
@@ -30,7 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--pretend', action='store_true', help='rehearse on the processor with tiny sizes')
     names = [step.name for step in lab.acceptance.STEPS]
     parser.add_argument(
-        '--steps', nargs='+', choices=names, default=[], metavar='STEP', help=f'only these of: {", ".join(names)}'
+        '--steps', nargs='+', choices=names, default=[], metavar='STEP', help=f'run only some of: {", ".join(names)}'
     )
     return parser.parse_args(argv)
 

@@ -1,9 +1,9 @@
-"""Link tracklets of the same person over cameras and modalities: global identities.
+"""Link tracklets of the same person across cameras and modalities: global identities.
 
 Writes a CSV file with tracklet, camera, modality and identity. The tracklets are those of FOLDER, or those of a
 gallery, which holds their features; --camera, --modality, --from and --to choose some of a gallery. Two tracklets that
-one camera saw at the same time never get one identity; for this, the table of FOLDER or the gallery needs times, or
-dscreid tracks must have written the folder. Persons of the table are not used.
+one camera saw at the same time never get the same identity; for this, the table of FOLDER or the gallery needs times,
+or dscreid tracks must have written the folder. Persons of the table are not used.
 
 Examples:
     dscreid link data/mine --bundle bundles/mine --out identities.csv --tracks-out linked
@@ -39,8 +39,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='.csv file to write')
     parser.add_argument(
         '--threshold', type=argument(parse_threshold), default=('rate', 1e-3), metavar='T',
-        help='tracklets are one person if their average similarity exceeds that of this false-match rate, for bundles '
-        'of dscreid calibrate, or this similarity, as similarity=0.6 (default: 1e-3)',
+        help='tracklets are one person if their average similarity exceeds the threshold of this false-match rate, for '
+        'calibrated bundles, or this similarity, written as similarity=0.6 (default: 1e-3)',
     )  # fmt: skip
     parser.add_argument(
         '--split', choices=('train', 'test', 'train+test'),
@@ -49,7 +49,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     tracks = parser.add_argument_group('tracks with identities')
     tracks.add_argument(
         '--tracks-out', type=Path, metavar='DIR',
-        help='also write the tracks of each video there, with identities as ids; for folders of dscreid tracks',
+        help='also write the tracks of each video here, with identities as ids; for folders of dscreid tracks',
     )  # fmt: skip
     tracks.add_argument(
         '--tracks-format', choices=('original', 'mot'), default='original',
@@ -57,8 +57,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     tracks.add_argument(
         '--tracks', type=Path, metavar='FOLDER',
-        help='with --gallery: folder of dscreid tracks that was added to it, for --tracks-out, and to know which '
-        'tracklets without times are in view together',
+        help='with --gallery: folder of dscreid tracks that was added to the gallery; needed for --tracks-out, and to '
+        'know which tracklets without times are in view at the same time',
     )  # fmt: skip
     add_filters(parser)
     add_inference_options(parser)
@@ -111,7 +111,7 @@ def summary(rows: list[Any], identities: list[int], num_unknown: int) -> str:
         'modalities'
     )
     if num_unknown:
-        text += f'\n{num_unknown:,} tracklets have no time; nothing keeps those of one camera and moment apart'
+        text += f'\n{num_unknown:,} tracklets have no time, so those of one camera may be linked even if they overlap'
     return text
 
 

@@ -180,4 +180,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    run_command(main, on_interrupt='the same command continues')
+    run_command(main, on_interrupt='run the same command again to continue')

@@ -5,7 +5,7 @@ Examples:
     dscreid search photo.jpg --gallery galleries/mine --bundle bundles/mine --threshold similarity=0.8 --html found.html
     dscreid search clip.mp4 --box 412,80,96,240 --frames 120-180 --gallery galleries/mine --bundle bundles/mine
 
-A query that is itself a tracklet of the gallery is left out of its answers. No match is an answer, too.
+A query that is itself a tracklet of the gallery is left out of its answers. "No match" is a possible answer.
 """
 
 import argparse
@@ -35,13 +35,15 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--bundle', required=True, metavar='B', help="the gallery's model: a bundle, or a file of dscreid export"
     )
     add_filters(parser)
-    parser.add_argument('--top', type=at_least(1), default=20, metavar='N', help='most answers (default: 20)')
+    parser.add_argument(
+        '--top', type=at_least(1), default=20, metavar='N', help='maximum number of answers (default: 20)'
+    )
     parser.add_argument(
         '--threshold', type=argument(parse_threshold), metavar='T',
-        help='answers must exceed this similarity, as similarity=0.8, or false matches must be rarer, as 1e-3, for '
-        'calibrated bundles (default: all answers)',
+        help='show only answers above this similarity, such as similarity=0.8, or above the threshold of this '
+        'false-match rate, such as 1e-3, for calibrated bundles (default: all answers)',
     )  # fmt: skip
-    parser.add_argument('--html', type=Path, metavar='FILE', help='page with pictures to write')
+    parser.add_argument('--html', type=Path, metavar='FILE', help='write a page with pictures to this file')
     parser.add_argument(
         '--probes', type=at_least(1), metavar='N',
         help='search N parts of the index that dscreid gallery compact --index made (default: exact search)',
@@ -49,7 +51,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--query-modality',
         choices=('rgb', 'ir'),
-        help='modality of the queries (default: as the gallery or a folder CAMERA_rgb or CAMERA_ir says)',
+        help='modality of the queries (default: that in the gallery, or in the folder name CAMERA_rgb or CAMERA_ir)',
     )
     add_inference_options(parser)
     return parser.parse_args(arguments)
@@ -71,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
 
     check_outputs([args.html], args.queries)
     if len(args.queries) > 1 and (args.box or args.frames):
-        raise ConfigError('--box and --frames belong to one query; search for the others with another command')
+        raise ConfigError('--box and --frames apply to one query; search for the others with another command')
     filters = filters_of(args)
     inferencer = TrackletInferencer(args.bundle, args.device, args.batch_size, args.workers)
     gallery = open_gallery(args.gallery, inferencer.bundle)

@@ -29,11 +29,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help='where marks are kept (default: GALLERY.marks.jsonl next to its folder; for a gallery on a server, '
         'HOST-PORT-NAME.marks.jsonl in the current folder)',
     )  # fmt: skip
-    parser.add_argument('--host', default='127.0.0.1', help='address to listen to (default: 127.0.0.1, this machine)')
-    parser.add_argument('--port', type=_port, default=8000, help='port to listen to (default: 8000)')
+    parser.add_argument('--host', default='127.0.0.1', help='address to listen on (default: 127.0.0.1, this machine)')
+    parser.add_argument('--port', type=_port, default=8000, help='port to listen on (default: 8000)')
     parser.add_argument(
         '--token', metavar='TOKEN',
-        help='what users must know; other users of this machine can read it here, so rather set DSCREID_TOKEN',
+        help='token that users must give; other users of this machine can see it here, so better set DSCREID_TOKEN',
     )  # fmt: skip
     add_inference_options(parser)
     return parser.parse_args(arguments)
@@ -82,13 +82,13 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=64)
     except OSError as error:
         reason = str(error.strerror or error).partition(' (while')[0]
-        raise ConfigError(f'cannot listen to {host}, port {port} ({reason}); choose another --host or --port') from None
+        raise ConfigError(f'cannot listen on {host}, port {port} ({reason}); choose another --host or --port') from None
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the tool."""
     args = parse_args(arguments)
-    run_command(lambda: serve(args), on_interrupt='the page has ended; marks are kept')
+    run_command(lambda: serve(args), on_interrupt='the server has stopped; marks are kept')
 
 
 if __name__ == '__main__':

@@ -60,8 +60,8 @@ def build_runner(
         content = check_resumable(unwrap_model(runner.model), resumed)
         if missing := [name for name in ('meta', 'message_hub', 'optimizer') if name not in content]:
             raise CheckpointError(
-                f'{resumed}: cannot be resumed, it holds weights without {", ".join(missing)}; start a new run from it '
-                'with --source-checkpoint'
+                f'{resumed}: cannot be resumed because it has no {", ".join(missing)}; start a new run from its '
+                'weights with --source-checkpoint'
             )
         check_same_data(resumed, content, training_data)
         check_schedules(resumed, content, runner.param_schedulers)
@@ -79,6 +79,7 @@ def _count_classes(config: Config) -> None:
     wanted = config.model.get('num_classes') or found
     if found is None or found > wanted:
         raise ConfigError(
-            f'model.num_classes={wanted}, but the training split has {found} identities; use None, and a labeled split'
+            f'model.num_classes={wanted}, but the training split has {found} identities; set it to None, and use a '
+            'labeled split'
         )
     config.model.num_classes = wanted

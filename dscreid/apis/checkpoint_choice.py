@@ -1,4 +1,4 @@
-"""Which checkpoint of a finished training is evaluated, and what its metrics file says about the choice."""
+"""Choose which checkpoint of a finished training run is evaluated, and describe the choice for its metrics file."""
 
 import logging
 from dataclasses import asdict
@@ -17,7 +17,7 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
     """Choose the checkpoint to evaluate by the criterion of ``default_hooks.selection``, or the ``last`` one.
 
     Also returns a note for ``metrics.json`` that says why, empty without a criterion. With ``SelectedOnTestHook``, the
-    note has the test-selected epoch of the run, under ``test_selected``, whatever checkpoint is chosen.
+    note has the test-selected epoch of the run, under ``test_selected``, regardless of the chosen checkpoint.
 
     Raises:
         CheckpointError: If the record of the criteria is missing.

@@ -38,11 +38,11 @@ _UNDECODED = re.compile(r'[^\s\'",;]*[\udc80-\udcff][^\s\'",;]*')
 _WORKER_ERROR = re.compile(r'Caught \w+ in DataLoader worker process')
 
 
-def run_command(command: Callable[[], object], on_interrupt: str = 'the command can be run again as it is') -> None:
+def run_command(command: Callable[[], object], on_interrupt: str = 'the same command can be run again') -> None:
     """Run a tool and exit with code 0, 2 for input that the user can fix, or 128 + N after signal N.
 
     The signals are SIGINT, SIGTERM and SIGHUP. The exit code is 1 if another process of the run was lost, and 141 if
-    the reader of the output has left. Characters that the output's encoding lacks are printed as escapes.
+    the program that reads the output has ended. Characters that the output's encoding lacks are printed as escapes.
 
     Args:
         command: The work to do. Errors that the user cannot fix are bugs and keep their traceback.
@@ -86,7 +86,7 @@ def _system_message(error: BaseException, on_interrupt: str) -> str | None:
     if isinstance(error, OSError) and error.errno in _FULL_DISK:
         _discard_unread()
         what = f'{error.filename}: ' if error.filename else 'a file '
-        return f'{what}cannot be written ({error.strerror}); make room: {on_interrupt}'
+        return f'{what}cannot be written ({error.strerror}); free some space: {on_interrupt}'
     if isinstance(error, OSError) and error.filename and not isinstance(error, FileNotFoundError):
         return f'{error.filename}: {error.strerror}; choose another path'
     return None
@@ -237,7 +237,7 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a tool that computes the features of tracklets."""
     parser.add_argument('--device', default='cpu', help='device of the model, for example cuda (default: cpu)')
     parser.add_argument(
-        '--batch-size', type=at_least(1), default=32, metavar='N', help='tracklets at once (default: 32)'
+        '--batch-size', type=at_least(1), default=32, metavar='N', help='tracklets per batch (default: 32)'
     )
     parser.add_argument(
         '--workers', type=at_least(0), default=0, metavar='N', help='processes that load pictures (default: 0)'

@@ -122,9 +122,9 @@ def options_of_same_data(config: Config, source: Config) -> dict[str, Any]:
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:
     """Disable, in place, what this machine cannot do, and log the changes.
 
-    Without a GPU, this is mixed precision, ``pin_memory`` and other backends than ``gloo``; ``num_workers`` is reduced
+    Without a GPU, this is mixed precision, ``pin_memory`` and backends other than ``gloo``; ``num_workers`` is reduced
     to one per 192 MiB of free shared memory. With a GPU, Adam and AdamW use one fused kernel per step, unless the
-    config says otherwise. ``amp`` asks for bfloat16 mixed precision; ``shared_memory`` are its free bytes, if known.
+    config says otherwise. ``amp`` requests bfloat16 mixed precision; ``shared_memory`` is its free bytes, if known.
     """
     has_gpu = torch.cuda.is_available()
     wrapper = config.get('optim_wrapper')

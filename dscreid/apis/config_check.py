@@ -1,4 +1,4 @@
-"""Find misspelled types and keys, invalid numbers and settings without effect in a config before a long run starts."""
+"""Find misspelled types and keys, invalid numbers, and settings without effect in a config before a long run."""
 
 import inspect
 import logging
@@ -129,7 +129,7 @@ def check_run(config: Mapping[str, Any], name: str = 'config') -> None:
 
 
 def never_happens(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield sentences about a config's settings for epochs after the last one."""
+    """Yield sentences about settings of a config that apply only after the last epoch."""
     epochs = (config.get('train_cfg') or {}).get('max_epochs')
     if epochs is None:
         return
@@ -143,7 +143,7 @@ def never_happens(config: Mapping[str, Any]) -> Iterator[str]:
             if part.get('begin', 0) >= epochs:
                 yield f'{place} begins at epoch {part["begin"]} and has no effect, {after}'
             if part.get('end', 0) > epochs:
-                yield f'{place} is not finished at its end {part["end"]}, {after}'
+                yield f'{place} never reaches its end {part["end"]}, {after}'
         key = 'begin_epoch' if re.fullmatch(r'default_hooks\..*\.labelers\.\d+', place) else 'begin'
         begins = key == 'begin_epoch' or re.fullmatch(r'model\.(neighbor_losses\.\d+|cross_loss|hybrid_loss)', place)
         if begins and part.get(key, 0) >= epochs:

@@ -181,7 +181,7 @@ def _without_effect(config: Mapping[str, Any], key: str, rest: str = '') -> str:
 
 def _instead(places: Sequence[str]) -> str:
     more = f' and {len(places) - _SHOWN} more' if len(places) > _SHOWN else ''
-    return f'set these instead: {", ".join(places[:_SHOWN])}{more}' if places else 'no part has its value any more'
+    return f'set these instead: {", ".join(places[:_SHOWN])}{more}' if places else 'no part of the config has its value'
 
 
 def _holds(node: Any, name: str, key: str, value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Describe what a run would do: build all of it, but train nothing."""
+"""Describe what a run would do: build everything, but train nothing."""
 
 import tempfile
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def _describe(config: Config, options: train.RunOptions) -> list[str]:
     named = train.named_source(config, options)
     finished = train.finished_checkpoint(config, named, may_extend=True) if options.resume else None
     if finished is not None:
-        return [f'   is finished: {finished.name} is taken as it is']
+        return [f'   is finished: {finished.name} is used as it is']
     resumed = resumable_checkpoint(work_dir) if options.resume else None
     with tempfile.TemporaryDirectory(prefix='dscreid_dry_run_') as folder:
         runner = quiet_runner(config, folder, resumed, named)

@@ -61,5 +61,5 @@ def _usable_device(device: str | torch.device) -> torch.device:
         torch.zeros(1, device=device).cpu()  # the device 'meta' holds no values
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"device {str(device)!r} cannot be used ({reason}); take 'cpu' or 'cuda'") from error
+        raise ConfigError(f"device {str(device)!r} cannot be used ({reason}); use 'cpu' or 'cuda'") from error
     return torch.device(device)

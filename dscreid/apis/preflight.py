@@ -1,4 +1,4 @@
-"""Try a stage before a long run: build all of it, send two tracklets of each set through it, make a training step."""
+"""Try a stage before a long run: build it, send two tracklets of each set through it, and make one training step."""
 
 import copy
 import tempfile
@@ -34,7 +34,7 @@ TRIAL_IDENTITY = 32
 
 
 def check_stage(config: Config) -> None:
-    """Build a stage and send two tracklets through it, before another stage takes hours."""
+    """Build a stage and send two tracklets through it before another stage runs for hours."""
     if config.get('train_cfg') is None:
         build_model(config)
         check_evaluations(config)

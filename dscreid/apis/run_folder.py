@@ -1,4 +1,4 @@
-"""Files that runs write in their folder, and whether a new run may start there."""
+"""Find the files that runs wrote in their folder, and check whether a new run may start there."""
 
 import re
 import shutil

@@ -44,7 +44,7 @@ from dscreid.utils.records import read_json_object, write_json
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Options for running a config, described by ``dscreid train --help``; ``config_options`` are by dotted key.
+    """Options for running a config, described by ``dscreid train --help``; ``config_options`` has dotted keys.
 
     The source stage of a run is stored next to its ``work_dir``, under the name of its own config, so that runs with
     the same source share it. ``inherited_options`` selects the ``config_options`` for source stages.
@@ -242,7 +242,7 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
 
 
 def check_same_encoder(config: Config, source_config: Config) -> None:
-    """Raise a ConfigError if a source stage would train another encoder than that of the config that starts from it."""
+    """Raise a ConfigError if a source stage would train a different encoder than the config that starts from it has."""
     saved, own = (architecture_of(one.model.backbone) for one in (source_config, config))
     if differences := setting_differences(saved, own):
         raise ConfigError(
@@ -261,7 +261,7 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
         if folder in [Path(other.work_dir).resolve() for other, _ in stages]:
             raise ConfigError(
                 f'{folder}: belongs to the source stage {config_name(stage[0])}; choose another --work-dir, or another '
-                'source.config if the source stages form a circle'
+                'source.config if the source stages form a cycle'
             )
         stages.insert(0, stage)
         stage = source_stage(*stage)
@@ -280,7 +280,7 @@ def _source_weights(stages: Sequence[tuple[Config, RunOptions]]) -> Path | None:
                 message = f'{work_dir}: was finished with another {", ".join(changed)}; it is not trained again'
                 print_log(message, logger='current', level=logging.WARNING)
             continue
-        print_log(f'source stage: {config_name(config)} in {work_dir} comes first', logger='current')
+        print_log(f'source stage: {config_name(config)} in {work_dir} is trained first', logger='current')
         check_stage(following)
         check_run(config, config_name(config))
         with _own_folder(work_dir):

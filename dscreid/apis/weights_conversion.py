@@ -1,4 +1,4 @@
-"""Convert a file of published weights; what the tools that do so share."""
+"""Convert a file of published weights; shared by the conversion tools."""
 
 import argparse
 from collections import Counter
@@ -22,7 +22,7 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def convert_file(args: argparse.Namespace, layout: str | None) -> str:
-    """Convert ``args.source`` to ``args.target``, and report what was taken and what a config should say.
+    """Convert ``args.source`` to ``args.target``; report which weights were used and what a config should contain.
 
     ``layout`` is a key of ``LAYOUTS``, or None to recognize it.
     """

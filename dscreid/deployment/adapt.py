@@ -118,7 +118,7 @@ def _plain(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _write_bundle(preparation: Preparation, checkpoint: Path) -> Bundle:
-    """Write the bundle next to its destination, then move it there in one step; one with the same features is kept."""
+    """Write the bundle next to ``out``, then move it there in one step; an old one with the same features is kept."""
     options = preparation.options
     out = Path(options.out or '')
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ _BATCH = {Modality.RGB: (2, 4), Modality.IR: (4, 4)}
 
 @dataclass(frozen=True)
 class AdaptOptions:
-    """Options of ``dscreid adapt``, described by its ``--help``; ``config_options`` are by dotted key."""
+    """Options of ``dscreid adapt``, described by its ``--help``; ``config_options`` maps dotted keys to values."""
 
     folder: Path
     source: Path
@@ -229,7 +229,7 @@ def judged_tracklets(
     if dataset.split != 'train':
         reason = f'the config adapts to split {dataset.split}'
     elif dataset.known_splits == {''}:
-        reason = 'none are set aside; --test-from TIME does it, or the column split'
+        reason = 'none are set aside; --test-from TIME or the column split sets some aside'
     elif dataset.splits_overlap:
         reason = 'some belong to both splits; write train or test in each line of the table'
     elif 'test' not in dataset.known_splits:

@@ -1,4 +1,4 @@
-"""Whether an adaptation helped, judged without labels from the features of the same tracklets before and after."""
+"""Judge without labels whether an adaptation helped, from the features of the same tracklets before and after."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _NAMES = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
 
 
 class Side(NamedTuple):
-    """What the measures need of the features before or after, per tracklet where not stated otherwise."""
+    """Input of the measures from the features before or after; per tracklet unless stated otherwise."""
 
     labels: PseudoLabels  #: clusters of each modality
     trips: dict[Modality, np.ndarray]  #: see :attr:`JudgedRound.trips`
@@ -48,11 +48,11 @@ def compare(
     of ``pairs`` that are nearer than the median tracklet is to its nearest one of the other modality.
 
     Cycle consistency is the mean over both modalities and over two clusterings, those of the features before and after.
-    Both judge the trips of both sides, because the larger its clusters, the more trips end in their own. It is
-    undefined if one of them found no cluster.
+    Both clusterings judge the trips of both sides, because larger clusters have more trips that end in their own
+    cluster. The measure is undefined if one clustering found no cluster.
 
     Tracklets of one person are not independent, so the bootstrap draws whole clusters of the features before; outliers
-    are drawn alone. With fewer than ``FEWEST_UNITS`` of both, no change has an interval.
+    are drawn singly. With fewer than ``FEWEST_UNITS`` clusters and outliers, no change has an interval.
 
     Args:
         before: Features with ``static`` and ``dynamic``.
@@ -116,8 +116,8 @@ def near_share(side: Side, pairs: np.ndarray, units: np.ndarray, draws: np.ndarr
     Args:
         side: Features before or after.
         pairs: int64 (P, 2), rows of the pairs.
-        units: int64 (N,) in [0, C), what each tracklet is drawn with.
-        draws: int64 (B, C), how often each of these is drawn.
+        units: int64 (N,) in [0, C), the unit that each tracklet is drawn with.
+        draws: int64 (B, C), how often each unit is drawn.
 
     Returns:
         float64 (B,), one for each draw; NaN for a draw without a pair.

@@ -133,7 +133,7 @@ def adaptation_html(
     explanation = [
         RULE,
         'Cycle consistency: the share of clustered tracklets whose nearest tracklet of the other modality leads back '
-        'to their own cluster, by the clusters before and by those after, the mean over both and over the modalities. '
+        'to their own cluster; the mean over the clusters before and those after, and over both modalities. '
         'Silhouette: how clearly the clusters of a modality are separated; tracklets without a cluster count as 0. '
         'Different people near: of the pairs of tracklets that one sensor saw at the same time, the share that is '
         'nearer than the median tracklet is to its nearest one of the other modality; it needs times.',
@@ -141,8 +141,8 @@ def adaptation_html(
     ]
     if not comparison.held_out:
         explanation.append(
-            'Silhouette and cycle consistency are about tracklets that the training has used, and clusters of the kind '
-            'that it has used, so they can flatter it.'
+            'Silhouette and cycle consistency are computed from tracklets that the training has used, and from '
+            'clusters like those that it has used, so they can make the adaptation look better than it is.'
         )
     sections = [
         ('Measures', table + paragraphs_html(explanation)),

@@ -36,10 +36,10 @@ class Threshold:
         method: How the pairs are known, one of ``METHODS``.
         true_match_rate: Share of pairs of the same person above the threshold; None without such pairs.
         num_true_pairs: Number of pairs of the same person; within a modality only those of different cameras.
-        num_left_out: Number of pairs that ``method`` would take for different people, but marks or the table know to
-            be one person.
-        num_known: Number of the false matches that marks or the table know to be different people. The others are
-            assumed to be; if some are not, the threshold is too high.
+        num_left_out: Number of pairs that ``method`` would take for different people, although marks or the table say
+            that they are one person.
+        num_known: Number of the false matches that are different people according to marks or the table. The others
+            are assumed to be different people; if some are not, the threshold is too high.
     """
 
     pair: str
@@ -93,14 +93,14 @@ def threshold_for(bundle: Bundle, rate: float, pair: str) -> float:
         ConfigError: If the bundle is not calibrated for this pair and rate.
     """
     if pair not in PAIRS:
-        raise ConfigError(f'the pair of modalities is {pair!r}; write {", ".join(PAIRS)}')
+        raise ConfigError(f'the pair of modalities is {pair!r}; use one of {", ".join(PAIRS)}')
     known = known_thresholds(bundle, pair)
     for calibrated, threshold in known.items():
         if math.isclose(calibrated, rate, rel_tol=1e-9):
             return threshold
     rates = ', '.join(f'{one:g}' for one in known) or 'none'
     raise ConfigError(
-        f'{bundle.folder}: not calibrated for a false-match rate of {rate:g} of {pair} (known rates: {rates}); run '
+        f'{bundle.folder}: not calibrated for a false-match rate of {rate:g} for {pair} (known rates: {rates}); run '
         f'dscreid calibrate {bundle.folder} FOLDER --rates {rate:g}'
     )
 
@@ -126,11 +126,11 @@ def similarity_threshold(
     """Find the smallest threshold with at most ``rate`` of the similarities above it, and its interval.
 
     The interval is exact for independent pairs: the number of similarities above the true threshold is binomial, so
-    two order statistics bound it (Clopper and Pearson, 1934, turned from the rate to the threshold).
+    two order statistics bound it (Clopper and Pearson, 1934, applied to the threshold instead of the rate).
 
     Args:
         similarities: (P,), of pairs of different people, in any order.
-        rate: Wanted false-match rate, above 0 to 0.5.
+        rate: Wanted false-match rate, above 0 and at most 0.5.
         confidence: Level of the interval, between 0 and 1.
 
     Returns:
@@ -169,12 +169,12 @@ def calibrate(
 ) -> Calibration:
     """Find the thresholds of each pair of modalities.
 
-    Pairs of different people are those of different ``person``. If these are too few for a rate, they are pairs of
-    one camera, modality and time; across modalities all pairs of different cameras. A few of the latter show the same
-    person, which raises the threshold: the false-match rate is then at most the stated one.
+    Pairs of different people are those of different ``person``. If there are too few of these for a rate, pairs of
+    one camera, modality and time are used, or, across modalities, all pairs of different cameras. A few of the latter
+    show the same person, which raises the threshold: the false-match rate is then at most the stated one.
 
-    Pairs that are known to be one person are left out. Marks change nothing else: those of different people are the
-    most similar ones, and would raise the thresholds.
+    Pairs that are known to be one person are left out. Marks change nothing else: pairs that are marked as different
+    people are the most similar ones, and would raise the thresholds.
 
     With several tracklets per person the pairs are not independent, and the intervals are too narrow.
 
@@ -182,7 +182,7 @@ def calibrate(
         features: float32 (N, D), compared by inner product.
         rows: The N tracklets.
         presence: When they were in view.
-        rates: Wanted false-match rates, each above 0 to 0.5.
+        rates: Wanted false-match rates, each above 0 and at most 0.5.
         confidence: Level of the intervals, between 0 and 1.
         known: What is known of pairs; None to know only the persons of the table.
 
@@ -218,7 +218,7 @@ def check_rates(rates: Sequence[float], confidence: float) -> None:
     """Raise ConfigError if a false-match rate or the level of the intervals is out of range."""
     for rate in rates:
         if not 0 < rate <= 0.5:
-            raise ConfigError(f'the false-match rate is {rate:g}; choose one above 0 to 0.5')
+            raise ConfigError(f'the false-match rate is {rate:g}; choose one above 0 and at most 0.5')
     if not 0 < confidence < 1:
         raise ConfigError(f'the confidence is {confidence:g}; choose one between 0 and 1')
 

@@ -1,4 +1,4 @@
-"""Pairs of tracklets for a calibration: of different people as well as that is known, and of the same person."""
+"""Pairs of tracklets for a calibration: of different people, as far as this is known, and of the same person."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -23,7 +23,7 @@ METHODS: Mapping[str, str] = MappingProxyType(
 #: Methods that suit a pair of modalities.
 METHODS_OF = {'rgb-rgb': ('persons', 'same_time'), 'ir-ir': ('persons', 'same_time')}
 METHODS_OF['rgb-ir'] = ('persons', 'other_cameras')
-#: Most pairs whose similarities are kept; of more, random ones.
+#: Maximum number of pairs whose similarities are kept; if there are more, a random sample is.
 MAX_PAIRS = 20_000_000
 _BLOCK = 1024
 #: Function that masks some pairs of tracklets: rows of a block to bool (len(rows), N).
@@ -78,7 +78,7 @@ class PairFinder:
     def same_person(self, pair: str) -> npt.NDArray[np.float32]:
         """Compute the similarities of pairs of one person of the table; within a modality, of different cameras.
 
-        Marks do not count: they are of the most similar pairs.
+        Marks are not used, because the most similar pairs are marked.
         """
         if not self._has_persons:
             return np.zeros(0, dtype=np.float32)
@@ -108,7 +108,7 @@ class PairFinder:
         return self.camera[block, None] == self.camera
 
     def _pairs(self, candidates: Mask, excluded: Mask | None) -> Pairs:
-        """Compute the similarities of the pairs of a mask; of many pairs, those of random ones."""
+        """Compute the similarities of the pairs of a mask; of a random sample if there are too many."""
         blocks = [slice(start, start + _BLOCK) for start in range(0, len(self.features), _BLOCK)]
         total = sum(int(candidates(block).sum()) for block in blocks) if len(self.features) ** 2 > 2 * MAX_PAIRS else 0
         rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Pairs of tracklets that are different people, because one sensor saw them at the same time."""
+"""Pairs of tracklets that show different people, because one sensor saw them at the same time."""
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -16,13 +16,13 @@ def different_people(
     most: int = _MOST_PAIRS,
     seed: int = 0,
 ) -> np.ndarray:
-    """Find pairs of tracklets that one sensor saw at the same time, which are different people.
+    """Find pairs of tracklets that one sensor saw at the same time, which therefore show different people.
 
     Args:
         cameras: int64 (N,).
         modalities: Modality of each tracklet. Two sensors of one camera may see one person.
-        times: First and last time of each tracklet. Without a first time it is in no pair; without a last one, it
-            covers only the first.
+        times: First and last time of each tracklet. A tracklet without a first time is in no pair; one without a last
+            time covers only its first time.
         most: Maximum number of pairs; more are sampled at random.
         seed: Seed of the sample.
 

@@ -21,7 +21,7 @@ from dscreid.utils.files import check_replaceable, replacing
 SUFFIXES = ('.onnx', '.pt2')
 #: Key of the description in the file's metadata.
 METADATA = 'dscreid'
-#: Largest difference from PyTorch that a feature of unit length may have, by half precision.
+#: Largest allowed difference from PyTorch for features of unit length, without and with half precision.
 TOLERANCE = {False: 1e-4, True: 2e-2}
 #: Function of an exported file, from uint8 (N, T, 3, H, W) to float32 (N, D).
 Session = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
@@ -80,7 +80,7 @@ def export_bundle(
 
     Raises:
         ConfigError: If the suffix is unknown, ONNX is not installed, or the encoder needs modalities.
-        TrainingError: If the difference exceeds ``TOLERANCE``; nothing is written then.
+        TrainingError: If the difference exceeds ``TOLERANCE``; then nothing is written.
     """
     out = Path(out)
     if out.suffix not in SUFFIXES:

@@ -49,7 +49,7 @@ class FrameLoader:
     def _chosen(self, length: int) -> list[int]:
         """Sample T frames of a tracklet of some length."""
         tracklet = Tracklet(tuple(map(str, range(length))), Modality.RGB, camera=0)
-        # the rules of the evaluation draw nothing
+        # the evaluation samples frames without random numbers
         results = self._sample({'tracklet': tracklet, 'rng': np.random.default_rng(0)})
         return results['frame_indices'].tolist()
 
@@ -73,7 +73,7 @@ class TrackletOfDataset(NamedTuple):
     row: int
 
     def results(self) -> dict[str, Any]:
-        """Make what the transforms of the evaluation need."""
+        """Make the input of the evaluation's transforms."""
         return {
             'tracklet': self.dataset.tracklets[self.row],
             'root': self.dataset.root,
@@ -101,7 +101,7 @@ def paths_of(tracklet: str | Path | Sequence[str | Path]) -> list[Path]:
         inside = [path for path in Path(tracklet).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
         paths = sorted((p for p in inside if not p.name.startswith('.')), key=lambda path: natural_key(path.name))
         if not paths:
-            raise DatasetError(f'{tracklet}: contains no pictures')
+            raise DatasetError(f'{tracklet}: contains no pictures; give the folder of a tracklet')
     return [path.resolve() for path in paths]
 
 

@@ -1,4 +1,4 @@
-"""A gallery: tracklets and their features, added, removed and searched, wherever they are stored."""
+"""A gallery: add, remove and search tracklets and their features, wherever they are stored."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -42,7 +42,7 @@ class Gallery:
         if bundle is not None and bundle.fingerprint != self.about['fingerprint']:
             raise GalleryError(
                 f'{self.place}: holds features of the model {self.about["model"]!r} ({self.about["fingerprint"]}), '
-                f'not of {bundle.name!r} ({bundle.fingerprint}); use that bundle, or make another gallery'
+                f'not of {bundle.name!r} ({bundle.fingerprint}); use the bundle of the gallery, or make another one'
             )
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class Gallery:
         return self.storage.count()
 
     def folders(self, names: Sequence[str]) -> dict[str, str]:
-        """Find out which of the named tracklets the gallery has, with their folders."""
+        """Return the folders of those named tracklets that the gallery has, by name."""
         found: dict[str, str] = {}
         for start in range(0, len(names), 1_000):
             rows = self.storage.rows(OneOf('tracklet', tuple(names[start : start + 1_000])), ('tracklet', 'folder'))
@@ -58,7 +58,7 @@ class Gallery:
         return found
 
     def at(self, folder: Path) -> Entry | None:
-        """Find the tracklet whose pictures are in a folder; None without one, or if several share it."""
+        """Find the tracklet whose pictures are in a folder; None if there is none, or if several share the folder."""
         rows = self.storage.rows(OneOf('folder', (str(folder.resolve()),)), FACTS, limit=2)
         return entry_of(rows[0]) if len(rows) == 1 else None
 
@@ -112,7 +112,7 @@ class Gallery:
         return self._remove(condition)
 
     def prune(self, age: timedelta, now: datetime | None = None) -> int:
-        """Remove and erase tracklets that ended longer ago; see ``older_than`` for the rules.
+        """Remove and erase tracklets that ended longer ago than ``age``; see ``older_than`` for the rules.
 
         Returns:
             Number of removed tracklets.
@@ -120,10 +120,10 @@ class Gallery:
         return self._remove(older_than(age, now))
 
     def compact(self, index: bool | None = None) -> None:
-        """Write the gallery anew, without anything that was removed or replaced.
+        """Rewrite the gallery without anything that was removed or replaced.
 
         Args:
-            index: Whether to make an index for approximate searches; None to make it anew if there is one.
+            index: Whether to make an index for approximate searches; None to rebuild it if there is one.
 
         Raises:
             GalleryError: If there are too few tracklets for an index.
@@ -133,7 +133,7 @@ class Gallery:
             if index and count < SMALLEST_INDEX:
                 raise GalleryError(
                     f'{self.place}: has {count:,} tracklets; an index needs at least {SMALLEST_INDEX:,}, and fewer '
-                    'are searched quickly without'
+                    'are searched quickly without one'
                 )
             wanted = self.storage.indexed() is not None if index is None else index
             self.storage.rewrite(wanted and count >= SMALLEST_INDEX)

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, Union
 
 @dataclass(frozen=True)
 class OneOf:
-    """A column of texts has one of the values, of which there is at least one."""
+    """A text column has one of the values; at least one value is given."""
 
     column: str
     values: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Which tracklets of a gallery: by camera, modality, time, age and similarity."""
+"""Select tracklets of a gallery by camera, modality, time, age and similarity."""
 
 import argparse
 import re
@@ -19,10 +19,10 @@ class Filters:
     """Conditions that a tracklet must meet, all of them.
 
     Attributes:
-        cameras: Names of cameras, one of which must be its camera; empty for all.
+        cameras: Names of cameras, one of which must be the tracklet's; empty for all.
         modality: Its modality; None for both.
-        start: It must not end before; None for no bound. Tracklets without a time never meet a bound.
-        end: It must not start after; None for no bound.
+        start: It must not end before this time; None for no bound. Tracklets without a time never meet a bound.
+        end: It must not start after this time; None for no bound.
 
     Raises:
         ConfigError: If the bounds are in the wrong order, or only one has a time zone.
@@ -67,7 +67,7 @@ class Filters:
 
 
 def older_than(age: timedelta, now: datetime | None = None) -> Condition:
-    """Describe that a tracklet ended before ``now - age``; without a time, that it was added before.
+    """Make the condition that a tracklet ended before ``now - age``, or, without a time, was added before then.
 
     Args:
         age: The age.
@@ -124,15 +124,15 @@ def add_gallery(parser: argparse._ActionsContainer, required: bool = True) -> No
     """Add the option that names a gallery."""
     parser.add_argument(
         '--gallery', required=required, metavar='G',
-        help='folder of the gallery, or its address http://HOST:19530/NAME on a Milvus server, whose password the '
-        'variable MILVUS_TOKEN holds',
+        help='folder of the gallery, or its address http://HOST:19530/NAME on a Milvus server; the environment '
+        'variable MILVUS_TOKEN then holds USER:PASSWORD or an API key',
     )  # fmt: skip
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add an option for each condition."""
     group = parser.add_argument_group('which tracklets')
-    group.add_argument('--camera', nargs='+', default=[], metavar='NAME', help='only of these cameras')
+    group.add_argument('--camera', nargs='+', default=[], metavar='NAME', help='only tracklets of these cameras')
     group.add_argument('--modality', choices=[one.value for one in Modality], help='only visible or only infrared')
     group.add_argument(
         '--from', dest='start', type=argument(parse_time), metavar='TIME',

@@ -37,7 +37,7 @@ def add_folder(
         dataset: The tracklets; their names must be unique.
         inferencer: Computes the features.
         thumbnails: Whether to store a picture of each tracklet.
-        replace: Whether to add tracklets again that the gallery has already.
+        replace: Whether to replace tracklets that are already in the gallery.
         per_transaction: Number of tracklets added at once.
 
     Raises:

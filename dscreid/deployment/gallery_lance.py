@@ -24,15 +24,15 @@ TABLE = 'tracklets'
 _LOCK = '.dscreid.lock'
 #: Columns by which lists are sorted.
 _ORDER = ('start_time', 'tracklet')
-#: Without an index, a search reads all small parts; so many are joined after adding.
+#: Without an index, a search reads all small parts; if there are more than this, they are joined after adding.
 _MOST_PARTS = 64
 
 
 class LanceStorage(Storage):
     """Rows in a LanceDB table.
 
-    Each change is one transaction: a process that is killed leaves it done or not done. Writers wait for each other;
-    searches need not wait.
+    Each change is one transaction: if the process is killed, all or nothing of it is done. Writers wait for each other;
+    searches do not wait.
 
     Args:
         folder: Folder of the gallery.
@@ -70,7 +70,7 @@ class LanceStorage(Storage):
                     yield
             except OSError:
                 if self._exists():
-                    self.table = self._database().open_table(TABLE)  # this one remembers what was undone
+                    self.table = self._database().open_table(TABLE)  # the old object remembers what was undone
                 raise
 
     def add(self, entries: Sequence[Entry], features: npt.NDArray[np.float32], replace: bool) -> int:
@@ -93,7 +93,7 @@ class LanceStorage(Storage):
                 self.table.optimize(cleanup_older_than=timedelta(hours=1))
 
     def delete(self, condition: Condition) -> int:
-        """Delete rows; return how many. They stay on the disk."""
+        """Delete rows; return how many. Their content stays on the disk."""
         with self._errors():
             self.table.checkout_latest()
             return self.table.delete(sql(condition)).num_deleted_rows
@@ -157,7 +157,7 @@ class LanceStorage(Storage):
             return count, (query.where(where) if where else query).to_arrow().to_pylist()
 
     def counts_and_times(self) -> tuple[dict[tuple[str, str], int], tuple[datetime, datetime] | None]:
-        """Count rows by (camera, modality), sorted, and find the earliest start and the latest end; None without."""
+        """Count rows by (camera, modality), sorted; also return the earliest start and the latest end, if known."""
         return counts_and_times(self._read(None, ('camera', 'modality', 'start_time', 'end_time', 'zoned')))
 
     def nearest(
@@ -223,8 +223,8 @@ class LanceStorage(Storage):
                 raise
             reason = ' '.join(text.split(', /')[0].split())  # without the place in LanceDB's source
             raise GalleryError(
-                f'{self.place}: cannot be read or written ({reason}); if another process changed it just now, try '
-                'again; otherwise restore the folder, or add the tracklets to a new one'
+                f'{self.place}: cannot be read or written ({reason}); if another process has just changed it, try '
+                'again; otherwise restore the folder, or add the tracklets to a new gallery'
             ) from error
 
 

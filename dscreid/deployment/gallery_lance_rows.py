@@ -52,7 +52,7 @@ def description_of(schema: Any) -> dict[str, Any]:
 
 
 def counts_and_times(table: Any) -> tuple[dict[tuple[str, str], int], tuple[datetime, datetime] | None]:
-    """Count tracklets by (camera, modality), sorted, and find the earliest start and the latest end; None without."""
+    """Count tracklets by (camera, modality), sorted; also return the earliest start and the latest end, if known."""
     import pyarrow.compute as pc
 
     groups = table.group_by(['camera', 'modality']).aggregate([([], 'count_all')]).to_pylist()
@@ -82,5 +82,5 @@ def sql(condition: Condition) -> str:
 
 
 def quoted(text: str) -> str:
-    """Write a text as SQL."""
+    """Quote a text for SQL."""
     return "'" + text.replace("'", "''") + "'"

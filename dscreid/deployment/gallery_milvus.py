@@ -32,8 +32,8 @@ class MilvusStorage(Storage):
     """Rows in a Milvus collection; the primary key is the name of the tracklet, so each exists only once.
 
     A request of ``PER_REQUEST`` tracklets is atomic; a longer addition or removal that is killed may be incomplete.
-    Writers do not wait for each other: of two that add the same tracklet, the later one counts, and only one
-    writer at a time notices times with and without a time zone. Removed tracklets are no longer found; the server
+    Writers do not wait for each other: if two add the same tracklet, the later one counts, and a mix of times with and
+    without a time zone is only noticed if one adds after the other. Removed tracklets are no longer found; the server
     erases them from its storage later, when it compacts and collects garbage. Milvus does not report the size on disk.
 
     Args:

@@ -9,7 +9,7 @@ from dscreid.errors import ConfigError, GalleryError
 
 #: Seconds to wait for a connection.
 _CONNECT = 10
-#: Code of pymilvus' errors, also of servers that are not ready.
+#: Code of pymilvus' errors without a connection, also if the server is not ready.
 _NO_CONNECTION = 2
 #: pymilvus asks every ten seconds whether a silent server is alive; by default, gRPC servers end such connections.
 _GRPC = {'grpc.keepalive_time_ms': 300_000, 'grpc.keepalive_permit_without_calls': False}
@@ -21,7 +21,7 @@ def connect(uri: str, token: str, place: str) -> Any:
     Args:
         uri: ``http://HOST:PORT``, ``https://HOST:PORT`` or a file ``….db``.
         token: ``USER:PASSWORD`` or an API key; ``''`` for a server without authentication.
-        place: What messages name.
+        place: Name of the gallery in messages.
 
     Raises:
         GalleryError: If the server cannot be reached, or refuses the token.
@@ -61,7 +61,7 @@ def _reason(error: BaseException) -> str:
         return 'the server cannot be reached; start it, or check the host and the port'
     text = str(error.details() if isinstance(error, grpc.RpcError) else getattr(error, 'message', error))
     reason = ' '.join(text.split())
-    return f'the Milvus server cannot do this ({reason}); if somebody makes an index just now, wait for it'
+    return f'the Milvus server cannot do this ({reason}); if an index is being made, wait until it is ready'
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -13,13 +13,13 @@ from dscreid.deployment.gallery_conditions import All, Compared, Condition, Eith
 from dscreid.deployment.gallery_rows import Entry, row_of
 from dscreid.errors import GalleryError
 
-#: Most bytes of each text. Milvus allows no longer one than that of the thumbnail, which is base64.
+#: Maximum number of bytes of each text. That of the thumbnail, which is base64, is the most that Milvus allows.
 _LENGTHS = {'tracklet': 4_096, 'camera': 4_096, 'modality': 16, 'folder': 16_384, 'thumbnail': 65_535}
 _EPOCH, _UNIT = datetime(1970, 1, 1), timedelta(microseconds=1)
 
 
 def schema_of(size: int) -> Any:
-    """Make the schema of a collection for features of so many numbers."""
+    """Make the schema of a collection for features of ``size`` numbers."""
     from pymilvus import DataType, MilvusClient
 
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -35,7 +35,7 @@ def schema_of(size: int) -> Any:
 
 
 def as_milvus(entry: Entry, feature: npt.NDArray[np.float32]) -> dict[str, Any]:
-    """Make a row of Milvus of a tracklet.
+    """Convert a tracklet to a row of Milvus.
 
     Raises:
         GalleryError: If a text or the thumbnail is too long.
@@ -57,7 +57,7 @@ def as_milvus(entry: Entry, feature: npt.NDArray[np.float32]) -> dict[str, Any]:
 
 
 def of_milvus(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
-    """Make a row of a gallery, of some columns, of what Milvus returned."""
+    """Convert some columns of what Milvus returned to a row of a gallery."""
     found = {name: row[name] for name in columns}
     for name in found.keys() & {'start_time', 'end_time', 'added'}:
         found[name] = None if found[name] is None else _EPOCH + found[name] * _UNIT
@@ -91,12 +91,12 @@ def expression(condition: Condition | None) -> str:
 
 
 def _key(name: str) -> str:
-    # pymilvus' iterator writes the last primary key into an expression as it is
+    # pymilvus' iterator writes the last primary key into an expression without escaping it
     return quote(name)
 
 
 def _literal(text: str) -> str:
-    """Write a text; of its characters, Milvus needs these as escapes."""
+    """Quote a text, and escape the characters for which Milvus needs it."""
     for character, escape in (('\\', '\\\\'), ('"', '\\"'), ('\n', '\\n'), ('\r', '\\r')):
         text = text.replace(character, escape)
     return f'"{text}"'

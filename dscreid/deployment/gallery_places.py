@@ -12,7 +12,7 @@ from dscreid.deployment.gallery_milvus import MilvusStorage
 from dscreid.deployment.gallery_storage import Storage
 from dscreid.errors import ConfigError
 
-#: Environment variable with the password or key of a Milvus server; command lines are seen by other users.
+#: Environment variable with the password or key of a Milvus server, because other users can see command lines.
 TOKEN = 'MILVUS_TOKEN'
 _PORT = 19530
 
@@ -36,7 +36,7 @@ def open_gallery(place: str | Path, bundle: Bundle | None = None, create: bool =
 
     Raises:
         GalleryError: If there is no gallery, it is damaged or cannot be reached, or it holds features of another model.
-        ConfigError: If the address is malformed, or what stores the gallery is not installed.
+        ConfigError: If the address is malformed, or the package that stores the gallery is not installed.
     """
     return Gallery(_open_storage(place, bundle, create), bundle)
 
@@ -53,12 +53,12 @@ def address_of(place: str | Path) -> Address | None:
         parts = urlsplit(str(place))
         port = parts.port or _PORT
     except ValueError as error:
-        raise ConfigError(f'{place}: is no address ({error}); write http://HOST:{_PORT}/NAME') from None
+        raise ConfigError(f'{place}: is not an address ({error}); write http://HOST:{_PORT}/NAME') from None
     if parts.password is not None or parts.username is not None:
-        raise ConfigError(f'a password in an address is seen by other users; set the variable {TOKEN} instead')
+        raise ConfigError(f'other users can see a password in an address; set the variable {TOKEN} instead')
     name = parts.path.strip('/')
     if parts.scheme not in ('http', 'https') or not parts.hostname or not name or parts.query or parts.fragment:
-        raise ConfigError(f'{place}: is no address of a gallery; write http://HOST:{_PORT}/NAME')
+        raise ConfigError(f'{place}: is not an address of a gallery; write http://HOST:{_PORT}/NAME')
     host = f'[{parts.hostname}]' if ':' in parts.hostname else parts.hostname
     return Address(f'{parts.scheme}://{host}:{port}', name)
 

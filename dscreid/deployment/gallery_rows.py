@@ -60,7 +60,7 @@ class Statistics:
 
 
 def entry_of(row: Mapping[str, Any]) -> Entry:
-    """Make an entry of the columns that were read."""
+    """Make an entry from the columns that were read."""
 
     def time(name: str) -> datetime | None:
         value = row[name]
@@ -78,7 +78,7 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
 
 
 def row_of(entry: Entry) -> dict[str, Any]:
-    """Make the columns of an entry that was added just now, all but the feature."""
+    """Make all columns except the feature for an entry that is added now."""
     return {
         **vars(entry),
         'modality': entry.modality.value,

@@ -1,4 +1,4 @@
-"""What a gallery asks of the place where its rows are stored."""
+"""Interface of the places that store the rows of a gallery."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -22,14 +22,14 @@ FACTS = ('tracklet', 'camera', 'modality', 'start_time', 'end_time', 'zoned', 'f
 class Storage(ABC):
     """Rows of a gallery.
 
-    A row is a dict of the asked columns: those of ``Entry``, with times as ``as_stored`` makes them, and ``zoned``
-    and ``feature``. A condition of None is always met. Errors of the storage are one sentence, as ``GalleryError``.
+    A row is a dict of the requested columns: those of ``Entry``, with times as ``as_stored`` makes them, and ``zoned``
+    and ``feature``. A condition of None is always met. Errors of the storage are raised as ``GalleryError``.
 
     Attributes:
         place: Folder or address, as messages name it.
         name: Short name.
         about: What ``describe`` returned when the gallery was made.
-        erases_at_once: Whether what was removed is off the disk when ``rewrite`` returns.
+        erases_at_once: Whether removed rows are gone from the disk when ``rewrite`` returns.
     """
 
     place: str
@@ -39,7 +39,7 @@ class Storage(ABC):
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[None]:
-        """Wait for other writers, where the storage cannot separate what they do."""
+        """Wait for other writers if the storage cannot isolate their changes."""
 
     @abstractmethod
     def add(self, entries: Sequence[Entry], features: npt.NDArray[np.float32], replace: bool) -> int:
@@ -81,7 +81,7 @@ class Storage(ABC):
     def num_bytes(self) -> int | None:
         """Measure the size on disk; None if it is unknown."""
 
-    # Those who can do the following without reading all rows override it.
+    # Storages that can do the following without reading all rows override it.
 
     def features(self, condition: Condition | None) -> tuple[list[dict[str, Any]], npt.NDArray[np.float32]]:
         """Read rows in any order, and their features, float32 (N, D)."""
@@ -95,7 +95,7 @@ class Storage(ABC):
         return len(rows), sorted(rows, key=by_start)[start : start + limit]
 
     def counts_and_times(self) -> tuple[dict[tuple[str, str], int], tuple[datetime, datetime] | None]:
-        """Count rows by (camera, modality), sorted, and find the earliest start and the latest end; None without."""
+        """Count rows by (camera, modality), sorted; also return the earliest start and the latest end, if known."""
         entries = [entry_of(row) for row in self.rows(None, ('camera', 'modality', 'start_time', 'end_time', 'zoned'))]
         counts = Counter((entry.camera, entry.modality.value) for entry in entries)
         starts = [entry.start_time for entry in entries if entry.start_time is not None]

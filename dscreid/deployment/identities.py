@@ -74,7 +74,7 @@ def converted_videos(root: Path) -> list[ConvertedVideo]:
 
 
 def check_tracks(root: Path, out: Path, tracks_format: str) -> None:
-    """Check before long work that :func:`write_tracks` can write; see there."""
+    """Check, before long work, that :func:`write_tracks` can write; see there."""
     videos = converted_videos(root)
     if tracks_format == 'original':
         for video in videos:
@@ -91,9 +91,9 @@ def check_tracks(root: Path, out: Path, tracks_format: str) -> None:
 def write_tracks(root: Path, identities: Mapping[str, int], out: Path, tracks_format: str) -> WrittenTracks:
     """Write the tracks of each video with identities as ids.
 
-    In the original format, all rows of a tracklet's track from its first to its last box get the identity, also boxes
-    that a rule left out, but one in each frame. As MOTChallenge results, the boxes that no rule but the rate left out
-    are written. Other boxes are left out.
+    In the original format, all rows of a tracklet's track from its first to its last box get the identity, even boxes
+    that a rule left out, but only one in each frame. As MOTChallenge results, boxes are written unless a rule other
+    than the rate left them out. All other boxes are left out.
 
     Args:
         root: Folder that ``dscreid tracks`` wrote.
@@ -147,6 +147,6 @@ def _check_original(video: ConvertedVideo) -> None:
 
 
 def _track_file(video: ConvertedVideo) -> TrackFile:
-    """Describe the tracker's output as far as it matters for writing it again."""
+    """Describe the tracker's output as far as is needed to write it again."""
     columns = dict(video.made_from['columns'])
     return TrackFile(_original(video), (0, 0), 0, None, columns, Path(video.made_from['video'][0]).name)

@@ -17,8 +17,8 @@ from dscreid.errors import ConfigError, TrainingError
 from dscreid.structures import Modality
 from dscreid.utils.progress import track
 
-#: A folder of pictures, the paths of its pictures, frames, uint8 (T, H, W, 3) in RGB order, or a list of frames of
-#: different sizes, or one of a dataset.
+#: A folder of pictures, the paths of its pictures, frames, uint8 (T, H, W, 3) in RGB order, a list of frames of
+#: different sizes, or a tracklet of a dataset.
 Frames = str | Path | Sequence[str | Path] | npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]] | TrackletOfDataset
 
 
@@ -85,7 +85,7 @@ class TrackletInferencer:
             the cosines of both halves: half of the evaluation's score, in the same order.
 
         Raises:
-            DatasetError: If a tracklet has no frames, or a picture cannot be read; names it.
+            DatasetError: If a tracklet has no frames, or a picture cannot be read; the message names it.
             ConfigError: If the encoder needs modalities and they are missing.
         """
         if isinstance(tracklets, TrackletDataset):
@@ -134,7 +134,7 @@ def _on_device(model: Any, device: str | torch.device) -> Any:
         return model.to(device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"device {str(device)!r} cannot be used ({reason}); take 'cpu' or 'cuda'") from None
+        raise ConfigError(f"device {str(device)!r} cannot be used ({reason}); use 'cpu' or 'cuda'") from None
 
 
 class _Items(Dataset):

@@ -56,10 +56,10 @@ class KnownPairs:
 def known_pairs(rows: Sequence[TrackletRow], presence: Presence, marks: Iterable[Mark] = ()) -> KnownPairs:
     """Find what is known of pairs of tracklets.
 
-    Who is the same person as a third one is the same person. An upload can be this third one. If marks contradict each
-    other, the persons of the table, or the times, no mark within this group of tracklets is used: one of them is wrong,
-    but not known which. Two tracklets that one camera saw at the same time can only be one person, for example if a
-    tracker gave two ids, if this very pair is marked.
+    Two tracklets that are the same person as a third one are the same person; the third one can be an upload. If marks
+    contradict each other, the persons of the table, or the times, no mark within this group of tracklets is used: one
+    of the marks is wrong, but it is unknown which. Two tracklets that one camera saw at the same time, for example
+    because a tracker gave one person two ids, can only be one person if exactly this pair is marked.
 
     Args:
         rows: The N tracklets, with different names.

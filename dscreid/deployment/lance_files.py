@@ -1,4 +1,4 @@
-"""What LanceDB leaves on the disk if a write fails."""
+"""Find and undo what LanceDB leaves on the disk if a write fails."""
 
 import errno
 import os
@@ -25,8 +25,8 @@ def system_error(message: str) -> int | None:
 def undone_if_incomplete(table: Path) -> Iterator[None]:
     """Undo what a block wrote to a table if a file is incomplete.
 
-    LanceDB loses the error of the last write to a file, for example on a full disk, and commits a version that nobody
-    can read. Only one process may write to the table. A block that deletes all earlier versions cannot be undone.
+    LanceDB loses the error of the last write to a file, for example on a full disk, and commits a version that cannot
+    be read. Only one process may write to the table. A block that deletes all earlier versions cannot be undone.
 
     Args:
         table: Folder of the table, ``NAME.lance``.
@@ -40,7 +40,7 @@ def undone_if_incomplete(table: Path) -> Iterator[None]:
     incomplete = [path for path in written if not _is_complete(path)]
     if not incomplete:
         return
-    # deleting needs no space; the versions first, because they name the other files
+    # deleting needs no space; versions are deleted first, because they name the other files
     versions = {path for path in written if path.parent.name == '_versions'}
     if any(path.parent.name == '_versions' and path.is_file() for path in before):
         for path in (*sorted(versions), *incomplete):

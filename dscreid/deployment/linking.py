@@ -1,4 +1,4 @@
-"""Global identities: tracklets of the same person over cameras and modalities."""
+"""Global identities: tracklets of the same person across cameras and modalities."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -29,7 +29,7 @@ def link_tracklets(
 ) -> npt.NDArray[np.int64]:
     """Group tracklets of the same person: average linkage of similarities above the threshold, with constraints.
 
-    The two most similar groups are merged as long as their margin is above 0 and no pair of theirs is in ``apart``. The
+    The two most similar groups are merged as long as their margin is above 0 and no pair of them is in ``apart``. The
     margin of two tracklets is their similarity minus the threshold of their modalities, so that pairs within and across
     modalities can be averaged; that of two groups is the average over their pairs.
 
@@ -78,7 +78,7 @@ def _pairs_above(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) 
             share = min(start + rows, count) / count
             raise ResourceError(
                 f'linking {count:,} tracklets needs more than the {size_text(free)} of memory that are free: {total:,} '
-                f'pairs with the first {share:.0%} of them are above the threshold; raise it, or link fewer at once'
+                f'pairs with the first {share:.0%} of them are above the threshold; raise it, or link fewer tracklets'
             )
     return _graph(np.concatenate(pairs), np.concatenate(values), count)
 
@@ -90,7 +90,7 @@ def _graph(pairs: npt.NDArray[np.integer], values: npt.NDArray, count: int) -> s
 
 
 class _Near(NamedTuple):
-    """What is known of a group and others: which, sums of the margins of pairs, and number of these pairs."""
+    """What is known of a group's neighbors: their numbers, sums of the margins of pairs, and numbers of these pairs."""
 
     others: npt.NDArray[np.int64]
     totals: npt.NDArray[np.float64]
@@ -101,7 +101,7 @@ _NOTHING = _Near(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
 
 
 class _Groups:
-    """Groups of tracklets, numbered from 0; first each tracklet is one, and a merged group gets the next number.
+    """Groups of tracklets, numbered from 0. At first, each tracklet is a group; a merged group gets the next number.
 
     Args:
         sums: float64 (N, D + 2), features and one column of 0 or 1 for each modality. Overwritten.

@@ -71,7 +71,8 @@ def presence_of(rows: Sequence[TrackletRow], root: Path | None = None) -> Presen
     if len(zones) > 1:
         row = next(row for row, span in zip(rows, times, strict=True) if span[0] and span[0].tzinfo is None)
         raise DatasetError(
-            f'{row.where or row.tracklet}: the time has no time zone, but other times have one; write all alike'
+            f'{row.where or row.tracklet}: the time has no time zone, but other times have one; write all times with '
+            'a time zone, or all without'
         )
     lacking = {row.tracklet for row, span in zip(rows, times, strict=True) if span[0] is None}
     frames = _frames_in_view(root, lacking) if root is not None and lacking else {}
@@ -91,7 +92,7 @@ def presence_of(rows: Sequence[TrackletRow], root: Path | None = None) -> Presen
 
 
 def _seconds(time: datetime) -> float:
-    """Convert to seconds; times without a time zone are all of the same one."""
+    """Convert to seconds; times without a time zone are assumed to be all in the same one."""
     return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
 
 

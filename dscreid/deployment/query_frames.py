@@ -1,4 +1,4 @@
-"""What is searched for: the frames of a tracklet's folder, of a picture, or of a video, cut to the person's box."""
+"""Read a query: the frames of a tracklet's folder, of a picture, or of a video, cut to the person's box."""
 
 import io
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from dscreid.tracks.video import VideoHeader, read_frames, read_header
 
 Picture = npt.NDArray[np.uint8]
 
-#: Most frames that are kept of a video, evenly spaced.
+#: Maximum number of frames that are kept of a video, evenly spaced.
 KEPT_FRAMES = 32
 #: Larger persons are shrunk to this height.
 MAX_HEIGHT = 1024
@@ -61,7 +61,7 @@ def read_video(
     frames: range = TO_THE_END,
     backend: int = cv2.CAP_ANY,
 ) -> tuple[list[Picture], int]:
-    """Read evenly spaced frames of a video from the first to the last, without ever holding many.
+    """Read evenly spaced frames of a video from the first to the last, without holding many in memory.
 
     Args:
         path: The video.
@@ -89,7 +89,7 @@ def read_video(
 
 
 def upright(image: Picture, content: bytes) -> Picture:
-    """Turn a decoded picture, uint8 (h, w) or (h, w, 3), as the camera was held, to uint8 (h, w, 3)."""
+    """Turn a decoded picture, uint8 (h, w) or (h, w, 3), upright by its metadata; return uint8 (h, w, 3)."""
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     held = orientation(content)
@@ -107,7 +107,7 @@ def orientation(content: bytes) -> int:
     try:
         with Image.open(io.BytesIO(content)) as image:
             return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # whatever Pillow makes of damaged metadata; the picture itself is fine
+    except Exception:  # Pillow raises many errors for damaged metadata; the picture itself is fine
         return 1
 
 

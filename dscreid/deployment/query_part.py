@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dscreid.errors import DatasetError
 
-#: A person's box has at least so many pixels on each side.
+#: Minimum length of each side of a person's box, in pixels.
 LEAST_SIDE = 8
 #: All frames.
 TO_THE_END = range(sys.maxsize)
@@ -54,7 +54,7 @@ def parse_frames(text: str) -> range:
     numbers = re.fullmatch(r'(\d{1,9})-(\d{1,9})?', text)
     found = range(int(numbers[1]), int(numbers[2]) + 1 if numbers[2] else TO_THE_END.stop) if numbers else range(0)
     if not found:
-        raise ValueError(f'{text!r} are no frames such as 120-180; write FROM-TO, counted from 0, or FROM-')
+        raise ValueError(f'{text!r} is not a range of frames such as 120-180; write FROM-TO, counted from 0, or FROM-')
     return found
 
 

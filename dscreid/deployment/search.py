@@ -102,7 +102,7 @@ def search_features(
     names: Sequence[str | None],
     settings: SearchSettings,
 ) -> list[list[Hit]]:
-    """Search for each query, float32 (Q, D), of known or unknown modality; a tracklet it names is not an answer.
+    """Search for each query, float32 (Q, D), of known or unknown modality; the named tracklets are not answers.
 
     Raises:
         ConfigError: See ``thresholds_of``.
@@ -182,7 +182,7 @@ def answers_page(answers: Sequence[Answer], settings: SearchSettings, gallery: G
     conditions = ', '.join(filter(None, [settings.filters.describe(), _threshold_text(settings)]))
     scores = 'The first number of an answer is the similarity of its feature to that of the query.'
     if bundle.calibration:
-        scores += ' The rate is the share of different people who are found as similar, as the model was calibrated.'
+        scores += ' The rate is the share of pairs of different people that are as similar, by the calibration.'
     introduction = paragraphs_html(
         [
             f'Gallery `{gallery.place}`, {len(gallery):,} tracklets, model {bundle.name}. At most {settings.top} '

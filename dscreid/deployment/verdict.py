@@ -9,8 +9,9 @@ from dscreid.structures import Modality
 HELPED, UNCLEAR, HARMED = 'probably helped', 'no clear change', 'probably harmed'
 #: Printed with every verdict on tracklets that the adaptation has used.
 CAVEAT_USED = (
-    'Do not decide by this verdict alone: the adaptation has used these tracklets, which flatters it. Of 18 '
-    'adaptations to rendered worlds, it recognized 13 of 15 that helped, but called one of two that harmed helpful.'
+    'Do not rely only on this verdict: the adaptation has used these tracklets, so it looks better than it is. Of 18 '
+    'adaptations to rendered worlds, the verdict recognized 13 of 15 that helped, but called one of two that harmed '
+    'helpful.'
 )
 #: Printed with every verdict on other tracklets.
 CAVEAT_HELD_OUT = (
@@ -22,7 +23,7 @@ RULE = (
     'consistency is clearly better, different people are not clearly nearer, and no modality keeps fewer than half of '
     'its clusters. Probably harmed: cycle consistency is clearly worse, or different people are clearly nearer while '
     'it is not clearly better. Otherwise no clear change. Silhouettes do not count: they also fall when modalities '
-    'are aligned. None of this can tell if people are consistently matched with wrong people.'
+    'are aligned. None of the measures can tell if people are consistently matched with the wrong people.'
 )
 #: Names of the measures that decide.
 CYCLES, NEAR = 'cycle consistency', 'different people near'

@@ -12,7 +12,7 @@ class TrackedBoxes:
 
     Attributes:
         frame: int64 (N,), number of the frame, from 0.
-        track: int64 (N,), id that the tracker gave; negative for boxes that it did not track.
+        track: int64 (N,), id from the tracker; negative for boxes that it did not track.
         corners: float64 (N, 4), left, top, right and bottom in pixels; can lie outside the picture.
         confidence: float64 (N,), of the detection; NaN if unknown.
     """
@@ -43,7 +43,7 @@ class TrackedBoxes:
 def from_columns(
     frame: npt.ArrayLike, track: npt.ArrayLike, boxes: npt.ArrayLike, confidence: npt.ArrayLike | None = None
 ) -> TrackedBoxes:
-    """Make boxes of columns of N numbers; ``boxes`` is (N, 4): left, top, width and height in pixels."""
+    """Make boxes from columns of N numbers; ``boxes`` is (N, 4): left, top, width and height in pixels."""
     sized = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     corners = np.hstack([sized[:, :2], sized[:, :2] + sized[:, 2:]])
     known = np.full(len(corners), np.nan) if confidence is None else np.asarray(confidence, dtype=np.float64)

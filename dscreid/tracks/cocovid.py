@@ -20,7 +20,7 @@ class CocoVideo(NamedTuple):
 
 
 def coco_video(file: TrackFile, content: Any) -> CocoVideo:
-    """Find the entries of a video in the content of a CocoVID file; raises DatasetError if it is another one."""
+    """Find the entries of a video in the content of a CocoVID file; raises DatasetError if the file lacks the video."""
     with _coco_errors(file):
         videos = {str(video['name']): video['id'] for video in content.get('videos', [])}
         images = content['images']

@@ -1,4 +1,4 @@
-"""Records of converted videos: what their tracklets were made of, and their boxes."""
+"""Records of converted videos: what their tracklets were made from, and their boxes."""
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
@@ -26,7 +26,7 @@ _BOXES, _ROWS = '.boxes.txt', '.rows.npy'
 
 @dataclass(frozen=True)
 class ConvertedVideo:
-    """What became of one video.
+    """Result of converting one video.
 
     Attributes:
         name: Name of the video, unique within the conversion.
@@ -82,7 +82,7 @@ def identity_of(path: Path) -> list[Any]:
 
 
 def write_record(out: Path, video: ConvertedVideo, selection: Selection) -> None:
-    """Write the boxes of the tracklets, and last the record, which makes the video a finished one."""
+    """Write the boxes of the tracklets, and finally the record, which marks the video as finished."""
     write_mot(record_path(out, video.name, _BOXES), replace(selection.tracked, track=selection.tracked_in))
     with replacing(record_path(out, video.name, _ROWS)) as temporary:
         np.save(temporary, selection.tracklet_of_row)
@@ -125,7 +125,8 @@ def read_boxes(folder: Path, video: ConvertedVideo) -> TrackedBoxes:
         video: Record of the video.
 
     Returns:
-        The boxes that no rule but the rate left out; ``track`` is the position in ``video.tracklets``.
+        All boxes except those that a rule other than the rate left out; ``track`` is the position in
+        ``video.tracklets``.
 
     Raises:
         DatasetError: If the file is missing or damaged.

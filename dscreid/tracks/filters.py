@@ -14,13 +14,13 @@ class FilterSettings:
     """Rules for boxes and tracks.
 
     Attributes:
-        min_confidence: Least confidence of a box, in [0, 1]; boxes of unknown confidence pass.
-        min_height: Least height of a box in pixels, after it is clipped to the picture.
-        min_width: Least width of a box in pixels, after it is clipped to the picture.
-        min_visible: Least share of a box's area that lies inside the picture, in (0, 1].
+        min_confidence: Minimum confidence of a box, in [0, 1]; boxes of unknown confidence pass.
+        min_height: Minimum height of a box in pixels, after it is clipped to the picture.
+        min_width: Minimum width of a box in pixels, after it is clipped to the picture.
+        min_visible: Minimum share of a box's area that lies inside the picture, in (0, 1].
         max_gap: Longest gap within a track in seconds; a longer one splits the track.
         rate: Crops per second that are kept, or None to keep all.
-        min_crops: Least number of crops of a tracklet.
+        min_crops: Minimum number of crops of a tracklet.
         margin: Margin around a box as a share of its width and height, >= 0.
     """
 
@@ -59,11 +59,11 @@ class Selection:
         tracklet: int64 (N,), number of each box's tracklet, from 0.
         left_out: Number of boxes that each rule left out, by rule, in the order of application.
         splits: Number of times that a gap split a track.
-        tracked: The tracker's boxes of the tracklets, also those that the rate left out, in the same order; their
+        tracked: The tracker's boxes of the tracklets, including those that the rate left out, in the same order; their
             corners are unchanged.
         tracked_in: int64 (M,), number of the tracklet of each of ``tracked``.
-        tracklet_of_row: int64 (R,), number of the tracklet of each box that the tracker gave, -1 for none. A tracklet
-            has one box of its track in each frame from its first to its last one, also if a rule left the box out.
+        tracklet_of_row: int64 (R,), number of the tracklet of each box of the tracker, -1 for none. A tracklet has one
+            box of its track in each frame from its first to its last one, even if a rule left out the box.
     """
 
     boxes: TrackedBoxes
@@ -98,7 +98,7 @@ def select_tracklets(
     """Apply all rules to the boxes of one video.
 
     Args:
-        boxes: What the tracker gave.
+        boxes: The tracker's boxes.
         size: Width and height of the picture in pixels.
         times: float64 (F,), time of each frame of the video in seconds, ascending.
         settings: The rules.
@@ -154,7 +154,7 @@ def select_tracklets(
 
 
 def _first_of_each(boxes: TrackedBoxes) -> npt.NDArray[np.bool_]:
-    """Mask the most confident box of each track in each frame; the first one of equals."""
+    """Mask the most confident box of each track in each frame; of equally confident ones, the first."""
     order = np.lexsort((np.arange(len(boxes)), -np.nan_to_num(boxes.confidence, nan=-1.0), boxes.frame, boxes.track))
     track, frame = boxes.track[order], boxes.frame[order]
     first = np.ones(len(order), dtype=bool)

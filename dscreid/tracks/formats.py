@@ -1,4 +1,4 @@
-"""Read the output of trackers. A file that can be read in two ways is refused, with both readings."""
+"""Read the output of trackers. A file that fits two formats is refused; the error names both."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -80,7 +80,7 @@ def detect_format(file: TrackFile) -> str:
     table = read_numbers(path)
     readings = _readings(table)
     if not readings:
-        raise DatasetError(f'{path}:1: {table.shape[1]} columns are no known format; name the columns with --columns')
+        raise DatasetError(f'{path}:1: {table.shape[1]} columns fit no known format; name the columns with --columns')
     if len(readings) > 1:
         both = '" or "'.join(f'{name}: {FORMATS[name]}' for name in readings)
         raise DatasetError(f'{path}: can be read as "{both}"; choose one with --format')

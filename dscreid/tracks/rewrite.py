@@ -28,8 +28,8 @@ _Row = TypeVar('_Row')
 def rewrite_tracks(file: TrackFile, format_name: str | None, ids: npt.NDArray[np.int64], out: Path) -> None:
     """Write a tracker's output with other ids; all other values stay as they are.
 
-    Only rows of this video that ``read_tracks`` reads are written, for example none that MOT ground truth says not to
-    consider.
+    Only rows of this video that ``read_tracks`` reads are written; for example, rows that MOT ground truth marks as
+    not considered are left out.
 
     Args:
         file: The output, as it was read; size, number of frames and first frame are not needed.
@@ -117,7 +117,7 @@ def _rewrite_labels(file: TrackFile, ids: npt.NDArray[np.int64], out: Path) -> N
     files = label_files(file)
     lines_of = {path.name: _lines(path) for path in files.values()}
     if foreign := sorted({path.name for path in out.iterdir()} - lines_of.keys()) if out.is_dir() else []:
-        raise ConfigError(f'{out}: contains {foreign[0]}, which is not of this video; choose another folder')
+        raise ConfigError(f'{out}: contains {foreign[0]}, which is not from this video; choose another folder')
     rows = [(name, line) for name, lines in lines_of.items() for line in lines]
     kept: dict[str, list[tuple[str, int]]] = {name: [] for name in lines_of}
     for (name, line), number in _chosen(file, rows, ids):

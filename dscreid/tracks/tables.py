@@ -63,7 +63,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def read_csv(path: Path) -> tuple[list[str], list[list[str]], bool]:
-    """Read a CSV file: names of the columns ('1', '2', ... without a header), rows of cells, and if it has a header."""
+    """Read a CSV file: column names ('1', '2', ... without a header), rows of cells, and whether there is a header."""
     header = csv_header(path)
     lines = [line for line in csv.reader(io.StringIO(read_text(path)), skipinitialspace=True) if any(line)]
     if header is not None:

@@ -14,7 +14,7 @@ _FILE = re.compile(r'(?P<video>.+)_(?P<frame>\d+)\.txt')
 
 
 def label_files(file: TrackFile) -> dict[int, Path]:
-    """Find Ultralytics' files of a video, by the tracker's number of the frame, ascending."""
+    """Find Ultralytics' files of a video, by the tracker's frame number, ascending."""
     found = [(match, path) for path in file.path.iterdir() if (match := _FILE.fullmatch(path.name))]
     videos = sorted({match['video'] for match, _ in found})
     if len(videos) > 1:

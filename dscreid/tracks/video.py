@@ -17,12 +17,12 @@ from dscreid.utils.natural_order import natural_key
 os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
 
 _FOREIGN = 'is it a video that OpenCV can read? Try: ffmpeg -i IN -c:v libx264 OUT.mp4'
-#: Times of frames that differ less from a constant rate, in seconds, are this constant rate.
+#: If no frame's time differs by more than this from a constant rate, in seconds, the constant rate is used.
 _JITTER = 0.1
 
 
 class VideoHeader(NamedTuple):
-    """What a video says of itself.
+    """Metadata of a video.
 
     Attributes:
         size: Width and height in pixels, upright.
@@ -52,7 +52,7 @@ def read_header(path: Path, fps: float | None = None, backend: int = cv2.CAP_ANY
 
     Args:
         path: A video, or a folder of pictures in the order of their names.
-        fps: Frames per second; needed for folders, and for videos that do not know theirs.
+        fps: Frames per second; needed for folders, and for videos that do not state theirs.
         backend: OpenCV's reader of videos.
 
     Raises:
@@ -103,10 +103,10 @@ def read_frames(path: Path, header: VideoHeader, wanted: Container[int], backend
 
 
 def settled_times(header: VideoHeader, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Choose the times of the frames that were read: a constant rate if they fit it or are useless, else themselves.
+    """Choose the times of frames: a constant rate if the times as read fit it or do not increase, else these times.
 
     Args:
-        header: What the video says of itself.
+        header: Metadata of the video.
         times: float64 (N,), times of all frames as read, in seconds.
 
     Returns:

@@ -61,7 +61,7 @@ def test_names_that_are_not_utf8_are_one_sentence_and_code_2(capsys, text):
 @pytest.mark.parametrize(('name', 'what'), [('x', 'x: cannot'), (None, 'a file cannot')])
 def test_a_full_disk_is_one_sentence_and_code_2(capsys, number, name, what):
     assert exit_code(fail_with(OSError(number, 'full', name)), on_interrupt='use --resume') == 2
-    assert capsys.readouterr().err == f'error: {what} be written (full); make room: use --resume\n'
+    assert capsys.readouterr().err == f'error: {what} be written (full); free some space: use --resume\n'
 
 
 def test_a_log_on_a_full_disk_ends_the_work(capsys, tmp_path):
@@ -77,8 +77,8 @@ def test_a_log_on_a_full_disk_ends_the_work(capsys, tmp_path):
 
     assert exit_code(work) == 2
     assert capsys.readouterr().err == (
-        f'error: {tmp_path}/log: cannot be written (No space left on device); make room: '
-        'the command can be run again as it is\n'
+        f'error: {tmp_path}/log: cannot be written (No space left on device); free some space: '
+        'the same command can be run again\n'
     )
     assert logging.Handler.handleError is handle_error
     logger.removeHandler(handler)
@@ -156,7 +156,8 @@ def test_output_to_a_full_disk_is_one_sentence(end):
     code, _, err = run_script(f'def work():\n  print("x")\n  {end}\nrun_command(work)', '{} > /dev/full')
     assert (code, err) == (
         2,
-        'error: a file cannot be written (No space left on device); make room: the command can be run again as it is\n',
+        'error: a file cannot be written (No space left on device); free some space: '
+        'the same command can be run again\n',
     )
 
 

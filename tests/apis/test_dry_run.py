@@ -36,7 +36,7 @@ def test_both_stages_are_described_and_nothing_is_written(tiny_runs, tmp_path):
 def test_what_is_there_is_taken_into_account(tiny_runs, tiny_experiment):
     before = sorted(tiny_experiment.work_dir.parent.rglob('*'))
     text = plan_experiment(tiny_runs.adapt, RunOptions(work_dir=tiny_experiment.work_dir, resume=True))
-    assert 'is finished: epoch_2.pth is taken as it is' in text
+    assert 'is finished: epoch_2.pth is used as it is' in text
     assert 'tiny_source' not in text
     source = RunOptions(
         work_dir=tiny_experiment.work_dir,

@@ -111,7 +111,7 @@ def test_what_is_read_may_be_overridden():
 
 def test_what_holds_no_value_any_more():
     config = dict(rate=0.1, optim_wrapper=dict(lr=0.2))
-    assert refused(config, 'rate').endswith('no part has its value any more')
+    assert refused(config, 'rate').endswith('no part of the config has its value')
 
 
 def test_long_lists_are_cut():

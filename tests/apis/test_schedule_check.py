@@ -105,7 +105,7 @@ SCHEDULE = dict(
 
 def test_what_never_happens():
     assert [message.partition(',')[0] for message in never_happens(SCHEDULE)] == [
-        'param_scheduler.0 is not finished at its end 6',
+        'param_scheduler.0 never reaches its end 6',
         'param_scheduler.1.milestones [5',
         'param_scheduler.2 begins at epoch 5 and has no effect',
         'default_hooks.cluster.labelers.1 begins at epoch 5 and is never used',

@@ -211,7 +211,7 @@ def test_weights_alone_are_not_resumed(tiny_runs, tmp_path):
     content = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)
     del content['optimizer']
     torch.save(content, tmp_path / 'epoch_1.pth')
-    with pytest.raises(CheckpointError, match=r'epoch_1\.pth: cannot be resumed, it holds weights without optimizer'):
+    with pytest.raises(CheckpointError, match=r'epoch_1\.pth: cannot be resumed because it has no optimizer'):
         run(tiny_runs.source, tmp_path, resume=True)
 
 
@@ -508,7 +508,7 @@ def test_sources_in_a_circle_are_refused_before_any_work(tiny_runs, tmp_path):
     for name, source in (('first', 'second'), ('second', 'third'), ('third', 'first')):
         base = f'_base_ = {str(tiny_runs.adapt)!r}'
         (tmp_path / f'{name}.py').write_text(f"{base}\nsource = dict(config='{source}.py', checkpoint=None)\n")
-    circle = r'second: belongs to the source stage second\.py; .* form a circle'
+    circle = r'second: belongs to the source stage second\.py; .* form a cycle'
     for use in (run_experiment, plan_experiment):
         with pytest.raises(ConfigError, match=circle):
             use(tmp_path / 'first.py', RunOptions(work_dir=tmp_path / 'runs' / 'dsc'))

@@ -47,7 +47,7 @@ def test_the_page_says_the_verdict_and_escapes_names():
     html = adaptation_html('a & b', comparison, neighbor_examples(tables, NAMES), lambda index: f'data:{index}')
     assert 'Adaptation to a &amp; b' in html
     assert f'the adaptation probably helped. {CAVEAT_USED}' in html
-    assert 'can flatter it' in html
+    assert 'can make the adaptation look better than it is' in html
     assert 'yard &lt;1&gt;' in html
     assert '<1>' not in html
     assert '+0.100 to +0.400' in html
@@ -67,5 +67,5 @@ def test_a_verdict_on_other_tracklets_says_so():
     comparison = Comparison(changes, held_out=True)
     html = adaptation_html('a', comparison, {}, str)
     assert CAVEAT_HELD_OUT in html
-    assert 'flatter' not in html
+    assert 'look better than it is' not in html
     assert CAVEAT_HELD_OUT in comparison_text(comparison)

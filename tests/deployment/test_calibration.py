@@ -106,7 +106,7 @@ def test_too_few_pairs_are_refused_with_the_number(rate, confidence, needed):
 @pytest.mark.parametrize(
     ('rate', 'confidence', 'message'),
     [
-        (0.0, 0.95, 'the false-match rate is 0; choose one above 0 to 0.5'),
+        (0.0, 0.95, 'the false-match rate is 0; choose one above 0 and at most 0.5'),
         (0.6, 0.95, 'the false-match rate is 0.6'),
         (math.nan, 0.95, 'the false-match rate is nan'),
         (0.1, 1.0, 'the confidence is 1; choose one between 0 and 1'),
@@ -318,7 +318,7 @@ def test_a_bundle_keeps_its_calibration(bundle, tmp_path):
         assert threshold_for(again, one.rate * (1 + 1e-12), one.pair) == one.threshold
     with pytest.raises(ConfigError, match=r'rate of 0.001 of rgb-ir \(known rates: 0.1, 0.05\); run dscreid calib'):
         threshold_for(again, 1e-3, 'rgb-ir')
-    with pytest.raises(ConfigError, match="the pair of modalities is 'ir-rgb'; write rgb-rgb, ir-ir, rgb-ir"):
+    with pytest.raises(ConfigError, match="the pair of modalities is 'ir-rgb'; use one of rgb-rgb, ir-ir, rgb-ir"):
         threshold_for(again, 0.1, 'ir-rgb')
 
 

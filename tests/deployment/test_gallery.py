@@ -53,7 +53,7 @@ def test_features_of_another_model_are_refused(gallery):
     other = made_up_bundle('1' * 64)
     with pytest.raises(GalleryError, match=r"holds features of the model 'made up' \(\w{16}\), not of 'made up'"):
         open_gallery(gallery.place, other)
-    with pytest.raises(GalleryError, match='use that bundle, or make another gallery'):
+    with pytest.raises(GalleryError, match='use the bundle of the gallery, or make another one'):
         open_gallery(gallery.place, other, create=True)
     assert gallery.about['fingerprint'] == made_up_bundle().fingerprint
     assert gallery.about['license'] == 'for tests only'

@@ -85,7 +85,7 @@ def test_names_that_milvus_does_not_allow(milvus_server, name):
 def test_whoever_opens_a_gallery_finishes_what_its_maker_did_not(milvus_server, gallery):
     client, name = gallery.storage._client, gallery.name
     client.release_collection(name)
-    with pytest.raises(GalleryError, match='if somebody makes an index just now, wait for it'):
+    with pytest.raises(GalleryError, match='if an index is being made, wait until it is ready'):
         gallery.search(feature(0)[None])
     client.drop_index(name, 'feature')
     again = open_gallery(gallery.place, made_up_bundle())

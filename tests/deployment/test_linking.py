@@ -172,5 +172,5 @@ def test_too_many_pairs_are_refused(monkeypatch):
 def test_thresholds_are_of_the_pairs_that_occur(bundle):
     assert thresholds_of(bundle, [Modality.IR] * 2, ('similarity', 0.4)) == {'ir-ir': 0.4}
     assert thresholds_of(bundle, list(Modality), ('similarity', 0.4)) == dict.fromkeys(PAIRS, 0.4)
-    with pytest.raises(ConfigError, match=r'not calibrated for a false-match rate of 0.001 of ir-ir'):
+    with pytest.raises(ConfigError, match=r'not calibrated for a false-match rate of 0.001 for ir-ir'):
         thresholds_of(bundle, [Modality.IR], ('rate', 1e-3))

@@ -37,7 +37,7 @@ def test_frames():
 
 @pytest.mark.parametrize('text', ['', '5', '-5', '5-3', '1-2-3', 'a-b', '1.5-2'])
 def test_text_that_is_no_frames(text):
-    with pytest.raises(ValueError, match='are no frames such as 120-180'):
+    with pytest.raises(ValueError, match='is not a range of frames such as 120-180'):
         parse_frames(text)
 
 

@@ -105,7 +105,7 @@ def test_what_is_missing_is_named(tool, own_bundle, capsys, options, message):
     ('options', 'message'),
     [
         (['--rates', '1e-9'], 'needs 3,688,879,453 pairs of different people, but there are'),
-        (['--rates', '0'], 'the false-match rate is 0; choose one above 0 to 0.5'),
+        (['--rates', '0'], 'the false-match rate is 0; choose one above 0 and at most 0.5'),
         (['--confidence', '95'], 'the confidence is 95'),
     ],
 )

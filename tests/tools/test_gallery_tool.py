@@ -100,9 +100,9 @@ def test_from_a_folder_to_a_page(load_tool, root, bundle, tmp_path, capsys):
         ('gallery.py', ['query', '--from', 'now'], "'now' is not a time such as"),
         ('search.py', ['x', '--bundle', 'B', '--threshold', '7'], 'or write similarity=7'),
         ('search.py', ['x', '--bundle', 'B'], 'B: contains no bundle.json'),
-        ('search.py', ['x', 'y', '--bundle', 'B', '--box', '0,0,9,9'], '--box and --frames belong to one query'),
+        ('search.py', ['x', 'y', '--bundle', 'B', '--box', '0,0,9,9'], '--box and --frames apply to one query'),
         ('search.py', ['x', '--bundle', 'B', '--box', '0,0,9'], "'0,0,9' is not a box such as"),
-        ('search.py', ['x', '--bundle', 'B', '--frames', '9-3'], "'9-3' are no frames such as"),
+        ('search.py', ['x', '--bundle', 'B', '--frames', '9-3'], "'9-3' is not a range of frames such as"),
     ],
 )
 def test_mistakes_are_one_sentence(load_tool, tmp_path, capsys, name, arguments, message):

@@ -72,7 +72,7 @@ def test_from_the_command_to_answers(served):
         output = ''.join(process.communicate(timeout=60))
     assert process.returncode == 128 + signal.SIGINT
     assert TOKEN not in output
-    assert output.splitlines()[-1] == 'interrupted: the page has ended; marks are kept'
+    assert output.splitlines()[-1] == 'interrupted: the server has stopped; marks are kept'
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_port_in_use_and_another_model(load_tool, served, capsys, tmp_path):
         with pytest.raises(SystemExit) as stop:
             tool.main([*served[0], '--port', str(port)])
     assert stop.value.code == 2
-    assert f'cannot listen to 127.0.0.1, port {port} (Address already in use)' in capsys.readouterr().err
+    assert f'cannot listen on 127.0.0.1, port {port} (Address already in use)' in capsys.readouterr().err
     open_gallery(tmp_path / 'other', made_up_bundle(), create=True)
     with pytest.raises(GalleryError, match="holds features of the model 'made up'"):
         tool.serve(tool.parse_args([*served[0], '--gallery', str(tmp_path / 'other')]))

@@ -74,7 +74,7 @@ def test_ground_truth_leaves_out_what_is_not_considered(tmp_path):
 @pytest.mark.parametrize('columns', [5, 8, 10])
 def test_other_tables_are_refused(tmp_path, columns):
     file = file_with(tmp_path, ','.join(['1'] * columns))
-    with pytest.raises(DatasetError, match=f':1: {columns} columns are no known format; name the columns'):
+    with pytest.raises(DatasetError, match=f':1: {columns} columns fit no known format; name the columns'):
         read_tracks(file)
 
 

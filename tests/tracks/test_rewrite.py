@@ -80,7 +80,7 @@ def test_a_folder_is_replaced_only_by_the_same_files(tmp_path):
     assert sorted(path.name for path in out.iterdir()) == sorted(f'gate_{frame}.txt' for frame in range(1, 21))
     assert [path.name for path in out.parent.iterdir()] == ['gate']
     (out / 'thesis.txt').touch()
-    with pytest.raises(ConfigError, match=r'linked/gate: contains thesis\.txt, which is not of this video; choose'):
+    with pytest.raises(ConfigError, match=r'linked/gate: contains thesis\.txt, which is not from this video; choose'):
         rewrite_tracks(file, None, np.arange(len(boxes)), out)
     assert (out / 'thesis.txt').exists()
 

@@ -32,7 +32,7 @@ def make_app(
     Args:
         gallery: The gallery, opened with the inferencer's bundle.
         inferencer: Computes the features of uploads.
-        token: What a user must know; None only for a server that listens to this machine alone.
+        token: Token that users must give; None only for a server that listens only to this machine.
         marks: File of the marks; None for that of ``marks_file``.
     """
     app = FastAPI(title='dscreid', docs_url=None, redoc_url=None, openapi_url=None)

@@ -15,7 +15,7 @@ from dscreid.errors import ConfigError
 
 COOKIE = 'dscreid_session'
 LEAST_TOKEN = 16
-#: Requests without a token.
+#: Paths that need no token.
 _OPEN = ('/', '/api/login')
 
 
@@ -78,7 +78,7 @@ class Guard:
 
     Args:
         app: The application.
-        access: Who may ask.
+        access: Who may send requests.
         policy: The content security policy.
         max_bytes: Largest body of a request.
     """
@@ -118,7 +118,7 @@ class Guard:
         """Return status and sentence for a request that is refused."""
         host = headers.get('host', '')
         if not self._access.needs_token and not is_loopback(_name(host)):
-            # another site may have given its own name the address of this machine
+            # another site may have set its own host name to the address of this machine
             return 421, 'Without a token, only addresses of this machine are answered, such as http://127.0.0.1.'
         origin = headers.get('origin')
         if origin is not None and scope['method'] != 'GET' and origin.partition('://')[2] != host:
@@ -135,7 +135,7 @@ class Guard:
         return f'More than {self._max_bytes // 10**6} MB are not accepted; choose fewer or smaller files.'
 
     def _counted(self, receive: Receive) -> Receive:
-        """Stop bodies that are longer than they said."""
+        """Stop bodies that are longer than their announced length."""
         total = 0
 
         async def counted() -> Any:

@@ -86,7 +86,7 @@ class Service:
         """Find a query in the gallery. Raises DatasetError."""
         found = self.gallery.find(name)
         if found is None:
-            raise DatasetError('the gallery does not have this tracklet any more; choose another one')
+            raise DatasetError('this tracklet is no longer in the gallery; choose another one')
         entry, feature = found
         return Query(name, feature, entry.modality)
 

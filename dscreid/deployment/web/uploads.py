@@ -1,4 +1,4 @@
-"""Turn uploaded pictures, or a short video, into the frames of a query. Nothing of them is trusted."""
+"""Turn uploaded pictures, or a short video, into the frames of a query. The uploaded content is not trusted."""
 
 import math
 import os

@@ -17,7 +17,7 @@ _SHARE = 0.8
 class ForeignTracklet:
     """A tracklet that lists foreign frames."""
 
-    where: str  # its line, file:line
+    where: str  # its place in the index, file:line
     # fields that differ in the names of its frames: person, modality, camera, tracklet
     fields: tuple[str, ...]
     count: int  # number of foreign frames

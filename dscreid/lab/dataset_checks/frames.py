@@ -74,7 +74,7 @@ def _check(storage: FrameStorage, frame: str) -> CheckedFrame:
 
 
 def check_frames(scan: FrameScan, owners: Mapping[str, Owner], subject: str, stops: bool) -> list[Finding]:
-    """Report bad and duplicate files in one finding each; ``stops`` tells if a run stops at the bad ones."""
+    """Report bad and duplicate files in one finding each; ``stops`` is whether a run stops at the bad ones."""
     return [_bad_finding(scan, subject, stops), _duplicate_finding(scan, owners, subject)]
 
 

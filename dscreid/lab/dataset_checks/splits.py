@@ -40,7 +40,7 @@ def check_balance(tracklets: Sequence[Tracklet], subject: str) -> Finding:
     ]
     if max(rgb, ir) >= _LOPSIDED * min(rgb, ir):
         problems.append('one modality has at least three times the tracklets of the other')
-    remedy = 'compare with the published counts; no setting changes it'
+    remedy = 'compare with the published counts; no setting changes the balance'
     return warn_if(problems, 'balance', subject, message, remedy)
 
 
@@ -72,7 +72,7 @@ def check_drops(
     )
     message = f'of {len(tracklets):,} tracklets: {", ".join(parts) or "none left out"}'
     if lost and on_bad_frame == 'substitute':
-        message += f'; {lost:,} have no readable frame, so on_bad_frame=substitute stops there'
+        message += f'; {lost:,} have no readable frame, so a run with on_bad_frame=substitute stops there'
     kept = {t.modality for t in long_enough if not skips or bad.isdisjoint(t.frames)}
     used = {t.modality for t in tracklets if modality in (None, t.modality)}
     severity = Severity.OK
@@ -88,7 +88,7 @@ def check_drops(
 def check_overlap(splits: Mapping[str, Sequence[Tracklet]], subject: str, people: bool = True) -> Finding:
     """Check that splits (name → tracklets) share neither people nor frames; broken if any two do.
 
-    Unknown people (ids that are negative or None) are not compared, and without ``people`` nobody is.
+    Unknown people (ids that are negative or None) are not compared. If ``people`` is false, only frames are compared.
     """
     frames = {split: {frame for t in tracklets for frame in t.frames} for split, tracklets in splits.items()}
     ids = {split: {t.pid for t in tracklets if people and t.pid is not None} for split, tracklets in splits.items()}

@@ -55,8 +55,8 @@ def examine_dataset(use: DatasetUse, jobs: int, check_files: bool = True) -> Ite
 def check_stage_evaluations(stage: Stage) -> Iterator[Finding]:
     """Check every protocol of a stage's validation and test on each dataset, using only the index.
 
-    Yields findings: broken if it cannot be evaluated, a warning if tracklets belong to no direction or queries are in
-    their own gallery.
+    Yields findings: broken if a protocol cannot be evaluated, a warning if tracklets belong to no direction or queries
+    are in their own gallery.
     """
     try:
         for dataset, protocol in evaluations_of(stage.config):
@@ -178,7 +178,7 @@ def _examine_split(dataset: TrackletDataset, use: DatasetUse, bad: Mapping[str, 
 
 
 def _foreign(dataset: TrackletDataset) -> tuple[list[ForeignTracklet], list[str]]:
-    if isinstance(dataset, BUPTCampus):  # its records hold numbers in the place of its cameras
+    if isinstance(dataset, BUPTCampus):  # its records hold numbers instead of its cameras
         entries = list(dataset.entries())
         lines, tracklets = [line for _, line in entries], [tracklet for tracklet, _ in entries]
         told: dict[str, list[str | None]] = {

@@ -21,7 +21,7 @@ _CHECKPOINT_BYTES = 4 * 3 * 3
 def check_memory(measure: StageMeasure, cluster_hook: Mapping[str, Any], subject: str) -> Finding | None:
     """Compare a forecast of the largest labeling of a config, like ClusterHook before a round, with the free memory.
 
-    A warning if it may exceed it, and broken if it certainly does. None if no labeler can tell what it clusters.
+    A warning if the forecast may exceed it, and broken if it certainly does. None if no labeler knows what it clusters.
     """
     hook: ClusterHook = HOOKS.build({key: v for key, v in cluster_hook.items() if key != 'priority'})
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -61,7 +61,7 @@ def check_time(measure: StageMeasure, test_tracklets: int, subject: str) -> Find
 
 
 def check_disk(parameters: int, subject: str, free: int) -> Finding:
-    """Compare the disk space of checkpoints with the free bytes. A warning if they exceed them."""
+    """Compare the disk space of checkpoints with the free bytes; a warning if there are too few."""
     needed = parameters * _CHECKPOINT_BYTES
     message = f'checkpoints take up to {size_text(needed)} ({parameters / 1e6:.1f} M parameters, Adam, three files)'
     if needed <= free:

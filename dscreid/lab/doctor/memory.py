@@ -1,4 +1,4 @@
-"""Stay within the free memory, and recognize errors that report its end."""
+"""Stay within the free memory."""
 
 import re
 import resource
@@ -18,7 +18,7 @@ _RESERVE = 256 * 2**20
 def within_free_memory(device: torch.device) -> Iterator[None]:
     """Make allocations beyond the free main memory fail, so that the kernel does not kill the process.
 
-    They raise MemoryError or torch's RuntimeError. On a GPU, torch raises an error without such a limit.
+    Such allocations raise MemoryError or torch's RuntimeError. On a GPU, torch raises an error without this limit.
     """
     used, free = _data_bytes(), free_memory()
     if device.type != 'cpu' or used is None or free is None:

@@ -390,9 +390,7 @@ def test_an_answer_that_was_removed_meanwhile_cannot_be_marked(visit, gallery):
         search(page, 'red')
         open_gallery(gallery.place).remove(['green'])
         card(page, 'green').get_by_role('button', name='right').click()
-        expect(page.get_by_role('alert')).to_have_text(
-            'the gallery does not have this tracklet any more; choose another one'
-        )
+        expect(page.get_by_role('alert')).to_have_text('this tracklet is no longer in the gallery; choose another one')
         expect(page.get_by_role('alert')).to_be_in_viewport()
     assert read_marks(marks_file(gallery.place)) == []
 

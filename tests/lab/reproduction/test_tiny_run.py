@@ -55,7 +55,7 @@ def test_tables_and_pages_of_real_runs(place):
     assert card['metrics'] == read_figures(group / 'tiny_dsc')
     assert card['peak_memory_mib'] > 100
     # the stage was trained once, by its own job
-    assert 'comes first' not in (group / 'tiny_dsc' / 'reproduce.log').read_text()
+    assert 'is trained first' not in (group / 'tiny_dsc' / 'reproduce.log').read_text()
     show = partial(show_experiment, place=place, directions=('bupt2hitsz',))
     assert '+ clustering + DSJL + DSLU' in show('table3', rows=['dsc'])[0]
     figure3 = show('figure3')[1][-1].read_text()
