@@ -225,20 +225,12 @@ def judged_tracklets(
         ConfigError: If they are ``needed``, but the config adapts to them.
         DatasetError: If tracklets of the test split cannot be used, or are of one modality only.
     """
-    reason = None
-    if dataset.split != 'train':
-        reason = f'the config adapts to split {dataset.split}'
-    elif dataset.known_splits == {''}:
-        reason = 'none are set aside; --test-from TIME or the column split sets some aside'
-    elif dataset.splits_overlap:
-        reason = 'some belong to both splits; write train or test in each line of the table'
-    elif 'test' not in dataset.known_splits:
-        reason = 'none belong to split test'
-    if reason is not None:
-        if needed:
-            raise ConfigError(
-                f'--test-from sets tracklets aside, but {reason}; use train_dataloader.dataset.split=train'
-            )
+    if needed and dataset.split != 'train':
+        raise ConfigError(
+            f'--test-from sets tracklets aside, but the config adapts to split {dataset.split}; use --cfg-options '
+            'train_dataloader.dataset.split=train'
+        )
+    if (reason := _why_none(dataset)) is not None:
         return dataset, reason
     judged = DATASETS.build({**config.train_dataloader.dataset, 'split': 'test', 'pipeline': []})
     if missing := [name for one, name in _NAMES.items() if not len(judged.indices(one))]:
@@ -247,6 +239,17 @@ def judged_tracklets(
             'some, or do not divide the tracklets'
         )
     return judged, None
+
+
+def _why_none(dataset: TrackletFolder) -> str | None:
+    """Explain why the test split has no tracklets that the adaptation does not use; None if it has."""
+    if dataset.split != 'train':
+        return f'the config adapts to split {dataset.split}'
+    if dataset.known_splits == {''}:
+        return 'none are set aside; --test-from TIME or the column split sets some aside'
+    if dataset.splits_overlap:
+        return 'some belong to both splits; write train or test in each line of the table'
+    return None if 'test' in dataset.known_splits else 'none belong to split test'
 
 
 def counted(dataset: TrackletFolder) -> str:

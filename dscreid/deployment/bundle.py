@@ -173,8 +173,10 @@ def read_bundle(folder: str | Path) -> Bundle:
     if content.pop('format', None) != FORMAT:
         raise CheckpointError(f'{path}: written in a format that this version does not know; update dscreid')
     names = {one.name for one in fields(Bundle)} - {'folder'}
-    if content.keys() != names:
-        raise CheckpointError(f'{path}: lacks {", ".join(sorted(names - content.keys())) or "nothing"}; {_REMEDY}')
+    if missing := names - content.keys():
+        raise CheckpointError(f'{path}: lacks {", ".join(sorted(missing))}; {_REMEDY}')
+    if unknown := content.keys() - names:
+        raise CheckpointError(f'{path}: has unknown entries, {", ".join(sorted(unknown))}; {_REMEDY}')
     bundle = Bundle(**content, folder=folder)
     weights = folder / WEIGHTS
     if not weights.is_file() or sha256(weights) != bundle.weights_sha256:

@@ -104,6 +104,11 @@ def test_other_pipelines_are_refused(tiny_runs, tiny_experiment, tmp_path):
         make_bundle(config, tiny_experiment.checkpoint, tmp_path / 'out', **NOTES)
 
 
+def rewrite(folder, more):
+    path = folder / 'bundle.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -111,6 +116,7 @@ def test_other_pipelines_are_refused(tiny_runs, tiny_experiment, tmp_path):
         (lambda folder: (folder / 'bundle.json').write_text('{'), 'is not a description of a model bundle'),
         (lambda folder: (folder / 'bundle.json').write_text('{}'), 'a format that this version does not know'),
         (lambda folder: (folder / 'bundle.json').write_text('{"format": 1}'), 'lacks calibration, custom_imports'),
+        (lambda folder: rewrite(folder, {'extra': 1}), 'has unknown entries, extra; '),
         (lambda folder: (folder / 'model.safetensors').unlink(), 'missing, damaged, or from another bundle'),
         (lambda folder: (folder / 'model.safetensors').write_bytes(b'x'), 'missing, damaged, or from another bundle'),
     ],
