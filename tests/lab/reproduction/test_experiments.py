@@ -149,6 +149,15 @@ def test_every_row_has_a_config_on_all_data(places, data):
                 assert is_config(places[data].config_path(row.method, direction))
 
 
+def test_the_family_few_has_numbers_for_few_tracklets_where_they_matter(places):
+    place = places['synthetic-few']
+    assert place.config_path('dsc', 'bupt2hitsz').name == 'dsc_demo_few.py'
+    assert place.config_path('ng', 'bupt2hitsz').name == 'ng_demo_few.py'
+    assert place.config_path('vld', 'bupt2hitsz').name == 'vld_demo.py'  # supervised methods have no such numbers
+    unify = place.read(place.config_path('without_dsjl', 'bupt2hitsz')).default_hooks.cluster.labelers[1]
+    assert (unify.inter, unify.intra.topk) == ({'topk': 5}, 5)
+
+
 def test_tags_are_unique_within_a_method():
     tagged = {id(row): (row.method, row.tag) for table in EXPERIMENTS.values() for row in table.rows if row.tag}
     assert len(set(tagged.values())) == len(tagged)
