@@ -73,8 +73,11 @@ def _head(place: Place, file: Path) -> str:
 
 
 def _left_out(place: Place) -> str:
-    seeds = ', '.join(map(str, place.preset.tuning_seeds))
-    return f'Seeds {seeds}, on which settings were chosen, are left out.' if seeds else ''
+    seeds = place.preset.tuning_seeds
+    if not seeds:
+        return ''
+    subject, verb = ('Seed', 'is') if len(seeds) == 1 else ('Seeds', 'are')
+    return f'{subject} {", ".join(map(str, seeds))}, on which settings were chosen, {verb} left out.'
 
 
 def _seeds(place: Place, directions: Sequence[str], tuning: bool) -> list[int]:

@@ -28,7 +28,7 @@ def test_a_page_holds_claims_tables_and_pictures_of_runs_only(bench):
     text = write_result_page(bench.place, file).read_text()
     assert text.startswith('# Results on `synthetic-demo`')
     assert '## Claims\n' in text
-    assert 'Seeds 0, on which settings were chosen, are left out.' in text
+    assert 'Seed 0, on which settings were chosen, is left out.' in text
     assert '## Table 2: Comparison with and without labels of the target · bupt2hitsz · SYNTHETIC' in text
     assert 'Table 3: Components' not in text  # its rows are in Table 2
     assert '| 1, 2 |' in text
@@ -47,4 +47,4 @@ def test_worlds_that_settings_were_chosen_on_support_no_claim(bench):
     free = replace(bench.place, preset=replace(bench.place.preset, tuning_seeds=()))
     text = write_result_page(free, file).read_text()
     assert '## Claims\n' in text
-    assert 'are left out.' not in text.partition('## ')[2]
+    assert 'on which settings were chosen' not in text.partition('## ')[2]
