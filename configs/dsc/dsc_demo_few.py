@@ -1,5 +1,5 @@
-# DSC on rendered people of three tracklets per modality: K = 5 and one vote, as for BUPTCampus. The K and votes of
-# dsc_demo.py suit twelve tracklets; three cannot give that many votes.
+# DSC on rendered people of three tracklets per modality: K = 5, as for BUPTCampus within the
+# modality, and one vote. The K and votes of dsc_demo.py suit twelve tracklets; three cannot give that many votes.
 _base_ = './dsc_demo.py'
 
 direction = 'demo_few'
