@@ -316,7 +316,7 @@ def test_a_bundle_keeps_its_calibration(bundle, tmp_path):
     assert again.fingerprint == bundle.fingerprint
     for one in calibration.thresholds:
         assert threshold_for(again, one.rate * (1 + 1e-12), one.pair) == one.threshold
-    with pytest.raises(ConfigError, match=r'rate of 0.001 of rgb-ir \(known rates: 0.1, 0.05\); run dscreid calib'):
+    with pytest.raises(ConfigError, match=r'rate of 0.001 for rgb-ir \(known rates: 0.1, 0.05\); run dscreid calib'):
         threshold_for(again, 1e-3, 'rgb-ir')
     with pytest.raises(ConfigError, match="the pair of modalities is 'ir-rgb'; use one of rgb-rgb, ir-ir, rgb-ir"):
         threshold_for(again, 0.1, 'ir-rgb')

@@ -136,7 +136,7 @@ def test_a_rate_needs_a_calibration_and_the_modality_of_the_query(gallery, infer
     calibrated = TrackletInferencer(replace(bundle, calibration=CALIBRATED))
     with pytest.raises(ConfigError, match='depends on the modality of the query; give --query-modality'):
         search(gallery, calibrated, [own / 'gate_rgb/0/0.png'], settings)
-    with pytest.raises(ConfigError, match=r'rate of 0.01 of rgb-.* \(known rates: 0.1\)'):
+    with pytest.raises(ConfigError, match=r'rate of 0.01 for rgb-.* \(known rates: 0.1\)'):
         search(gallery, calibrated, [own / 'gate_rgb/0/0.png'], replace(settings, modality=RGB))
 
 

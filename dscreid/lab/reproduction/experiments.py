@@ -171,17 +171,15 @@ _DETAILS = (
     _detail('unification: whitened features', 'whitened', **{f'{_UNIFY}__whitening': {'shrinkage': 0.1}}),
     _PLUS,
     _ONE_TO_ONE,
-    *(
-        Row(
-            f'DSC plus, one to one from {share:g} of the votes on, others not decided',
-            'dsc_plus',
-            {
-                f'{_DSLU}.pooled': {'min_share': share, 'one_to_one': True, 'own_labels': True},
-                'model.memories.unpaired_negatives': False,
-            },
-            f'undecided_{share:g}',
-        )
-        for share in (0.1, 0.3)
+    Row(
+        'DSC plus, one to one, others undecided',
+        'dsc_plus',
+        {
+            f'{_DSLU}.pooled.one_to_one': True,
+            f'{_DSLU}.pooled.own_labels': True,
+            'model.memories.unpaired_negatives': False,
+        },
+        'undecided',
     ),
     _BOUND,
 )

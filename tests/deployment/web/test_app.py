@@ -519,7 +519,9 @@ def test_a_removed_tracklet_is_gone_at_once(client, gallery):
     assert 'dark red' not in names(found(client, tracklet='red'))
     assert client.get('/api/moving-picture', params={'tracklet': 'dark red'}).status_code == 404
     assert client.get('/api/about').json()['count'] == 3
-    assert json.loads(client.post('/api/search', data={'tracklet': 'dark red'}).text)['error'].startswith('the gallery')
+    assert json.loads(client.post('/api/search', data={'tracklet': 'dark red'}).text)['error'].startswith(
+        'this tracklet is no longer in the gallery'
+    )
 
 
 def test_the_marks_lie_next_to_the_gallery(client, gallery):
