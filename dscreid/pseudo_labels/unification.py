@@ -119,11 +119,9 @@ def pool_votes(
     sums = csr_array((votes[voters].astype(float), (clusters[voters], labels[voters])), shape=shape)
     chosen, most = _paired(sums) if one_to_one else _most_voted(sums)
     known = (most > 0) & (most >= min_share * sums.sum(axis=1))
-    others = np.full(len(known), -1)
-    if own_labels:
-        if num_labels is None or num_labels <= labels.max(initial=-1):
-            raise ValueError(f'own_labels needs num_labels above all labels, got {num_labels}')
-        others = num_labels + np.cumsum(~known) - 1
+    if own_labels and (num_labels is None or num_labels <= labels.max(initial=-1)):
+        raise ValueError(f'own_labels needs num_labels above all labels, got {num_labels}')
+    others = num_labels + np.cumsum(~known) - 1 if own_labels and num_labels is not None else -1
     return np.where(members, np.where(known, chosen, others)[clusters] if len(known) else -1, labels)
 
 
