@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dscreid.lab.reproduction.experiments import NOT_REPRODUCIBLE, Experiment, Row
@@ -48,7 +48,7 @@ class SummaryRow(NamedTuple):
     gain: Gain | None = None  #: over the table's reference, if there is one
     #: ranking (see ``RANKINGS``) → mean mAP over the seeds
     rankings: Mapping[str, float] = {}
-    #: logged key → epoch → mean over the runs that logged it in this epoch
+    #: logged key → epoch → mean over the runs that logged it in this epoch, in the worlds of all rows with curves
     curves: Mapping[str, Mapping[float, float]] = {}
 
     def figure(self, key: str) -> Figure | None:
@@ -86,6 +86,7 @@ def summarize(
         if place.preset.ranking:
             notes = [*notes, f'All rows are ranked by `{place.preset.ranking}`, chosen for the source model.']
         reference = find_reference(place, [direction], seeds)
+        shared = _shared_seeds(rows, cards)
         summary_rows = tuple(
             SummaryRow(
                 row,
@@ -93,7 +94,7 @@ def summarize(
                 papers.get(row.name),
                 _gain({direction: own}, reference),
                 _rankings([own]),
-                _curves([own]),
+                _curves([own], shared),
             )
             for row, own in zip(rows, cards, strict=True)
         )
@@ -110,12 +111,12 @@ def _both(
 ) -> Summary:
     """Average the directions; gains are paired over the worlds of all directions."""
     rows = []
+    shared = _shared_seeds([row.row for row in summaries[0].rows], *found.values())
     for number, row in enumerate(summaries[0].rows):
         own = {direction: cards[number] for direction, cards in found.items()}
+        curves = _curves(own.values(), shared)
         means = _means([summary.rows[number].values for summary in summaries])
-        rows.append(
-            SummaryRow(row.row, means, None, _gain(own, reference), _rankings(own.values()), _curves(own.values()))
-        )
+        rows.append(SummaryRow(row.row, means, None, _gain(own, reference), _rankings(own.values()), curves))
     notes = [note for summary in summaries for note in summary.notes if note not in _seed_notes(summary.rows)]
     return Summary(title, tuple(rows), tuple(dict.fromkeys([*notes, *_seed_notes(rows)])), reference and reference.name)
 
@@ -148,9 +149,24 @@ def _rankings(cards: Iterable[_Cards]) -> dict[str, float]:
     return {name: statistics.fmean(values) for name, values in found.items() if values and len(values) == len(runs)}
 
 
-def _curves(cards: Iterable[_Cards]) -> dict[str, dict[float, float]]:
+def _shared_seeds(rows: Sequence[Row], *cards: Sequence[_Cards]) -> set[int]:
+    """Return the seeds of all rows that have curves, in each direction; those of any row if they share none.
+
+    Supervised rows do not count if there are others, because they are not drawn.
+    """
+    seeds = [
+        (row.supervised, {seed for seed, card in own.items() if card.get('curves')})
+        for one in cards
+        for row, own in zip(rows, one, strict=True)
+    ]
+    found = [own for _, own in seeds if own]
+    counted = [own for supervised, own in seeds if own and not supervised] or found
+    return set.intersection(*counted) or set.union(*found) if counted else set()
+
+
+def _curves(cards: Iterable[_Cards], shared: Collection[int]) -> dict[str, dict[float, float]]:
     points: dict[str, dict[float, list[float]]] = {}
-    for card in (card for own in cards for card in own.values()):
+    for card in (card for own in cards for seed, card in own.items() if seed in shared):
         for key, values in card.get('curves', {}).items():
             for epoch, value in values:
                 points.setdefault(key, {}).setdefault(epoch, []).append(value)

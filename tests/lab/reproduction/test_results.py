@@ -8,7 +8,9 @@ import pytest
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.lab.reproduction import show_experiment
 from dscreid.lab.reproduction.execution import epoch_curves
+from dscreid.lab.reproduction.experiments import EXPERIMENTS
 from dscreid.lab.reproduction.results import collect_results, read_results
+from dscreid.lab.reproduction.summary import summarize
 
 BOTH = ('bupt2hitsz', 'hitsz2bupt')
 
@@ -95,3 +97,32 @@ def test_a_table_is_also_a_page_with_gains_and_curves(bench, tmp_path):
     assert 'Adjusted Rand index by epoch: visible from 0.5 to 0.375' in page
     assert 'silhouette' not in page
     assert 'in the mean of 2 worlds' in page
+
+
+def test_curves_are_of_the_worlds_that_all_rows_share(bench):
+    bench.run('table3', rows=['cd', 'bclu', 'dsc'], seeds=(1, 2, 3))
+    values = {('dsc_demo', 1): 0.1, ('dsc_demo', 2): 0.3, ('dsc_demo', 3): 0.9, ('bclu_demo', 1): 0.2}
+    rows, everyone = EXPERIMENTS['table3'].rows, (1, 2, 3)
+
+    def curves():
+        (summary,) = summarize(bench.place, EXPERIMENTS['table3'], rows, ['bupt2hitsz'], everyone)
+        return {row.row.method: row.curves['labels/rgb_ari'][1] for row in summary.rows if row.curves}
+
+    def write(run, seed, value):
+        file = bench.folder_of(run, seed=seed) / 'run_card.json'
+        file.write_text(json.dumps(json.loads(file.read_text()) | {'curves': {'labels/rgb_ari': [(1, value)]}}))
+
+    for (run, seed), value in values.items():
+        write(run, seed, value)
+    assert curves() == {'bclu': 0.2, 'dsc': 0.1}
+    write('bclu_demo', 3, 0.4)
+    assert curves() == pytest.approx({'bclu': 0.3, 'dsc': 0.5})
+
+
+def test_rows_that_share_no_world_are_drawn_over_their_own(bench):
+    bench.run('table3', rows=['cd', 'bclu', 'dsc'], seeds=(1, 2))
+    for run, seed in (('bclu_demo', 1), ('dsc_demo', 2)):
+        file = bench.folder_of(run, seed=seed) / 'run_card.json'
+        file.write_text(json.dumps(json.loads(file.read_text()) | {'curves': {'labels/rgb_ari': [(1, 0.5)]}}))
+    (summary,) = summarize(bench.place, EXPERIMENTS['table3'], EXPERIMENTS['table3'].rows, ['bupt2hitsz'], (1, 2))
+    assert [row.row.method for row in summary.rows if row.curves] == ['bclu', 'dsc']
