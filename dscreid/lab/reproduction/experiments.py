@@ -161,7 +161,7 @@ _DETAILS = (
     _detail('neighbor losses: weight 0.1 throughout', 'weight_0.1', weight=0.1),
     _detail('cluster memory: momentum 0.2', 'momentum_0.2', model__memories__cluster__momentum=0.2),
     _detail('cluster memory: momentum 0.9', 'momentum_0.9', model__memories__cluster__momentum=0.9),
-    _detail('unification: from the first epoch', 'begin_0', **{f'{_UNIFY}__begin_epoch': 0}),
+    Row('unification: from the first epoch', 'dslu_from_start'),
     _detail(
         'unification: K = 5, one vote',
         'topk_5_one_vote',

@@ -16,6 +16,7 @@ from dscreid.lab.reproduction.identity import code_fingerprint, dataset_fingerpr
 from dscreid.lab.reproduction.jobs import Job
 from dscreid.lab.reproduction.presets import Place
 from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
+from dscreid.utils.progress import progress_bar
 
 #: Command of the processes other than ``tools/train.py``.
 TASKS = (sys.executable, '-m', 'dscreid.lab.reproduction.tasks')
@@ -38,10 +39,14 @@ def make_plan(place: Place, rows: Mapping[str, Sequence[Row]], seeds: Sequence[i
     plan, code = Plan(), code_fingerprint()
     place = replace(place)  # reads all configs anew
     fingerprints: dict[str, dict[str, str]] = {}
-    for seed in seeds:
-        for direction, wanted in rows.items():
+    groups = [(direction, seed) for seed in seeds for direction in rows]
+    with progress_bar() as bar:  # reading the configs of all tables takes half a minute
+        task = bar.add_task('plan', total=sum(len(rows[direction]) for direction, _ in groups))
+        for direction, seed in groups:
             planner = _Planner(place, direction, seed, plan.jobs, code, fingerprints)
-            plan.rows.update(planner.add_row(row) for row in wanted)
+            for row in rows[direction]:
+                plan.rows.add(planner.add_row(row))
+                bar.advance(task)
     return plan
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dscreid.engine.schedule import check_stages
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import EXPERIMENTS, PRESETS, choose_rows, find_experiment, find_preset
 from dscreid.lab.reproduction.experiments import NOT_REPRODUCIBLE
@@ -71,7 +72,7 @@ def test_supervised_rows_train_on_labels_of_the_target(places, data):
 def test_ablations_differ_from_dsc_in_nothing_but_what_they_name(places, data, direction):
     place = places[data]
     prefixes = {'dsl': 'default_hooks.cluster.labelers.', 'dsj': 'model.neighbor_losses'}
-    for method in ABLATIONS:
+    for method in (*ABLATIONS, 'dslu_from_start'):
         config = place.read(place.config_path(method, direction))
         changed = place.difference_to_dsc(config, direction)
         prefix = prefixes[method.removeprefix('without_')[:3]]
@@ -103,6 +104,13 @@ def test_ablations_are_what_their_names_say(places, data, direction):
     assert parts('dsjl_intra') == (labelers, [losses[0]])
     assert parts('dslu_inter') == ([*labelers[:-1], labelers[-1] | {'intra': None}], losses)
     assert parts('dslu_intra') == ([*labelers[:-1], labelers[-1] | {'inter': None}], losses)
+    assert parts('dslu_from_start') == ([labelers[-1] | {'begin_epoch': 0}], losses)
+
+
+def test_labelers_of_each_row_begin_one_after_another(places):
+    for row in (*find_experiment('details').rows, *find_experiment('variants').rows):
+        labelers = places['synthetic-rule'].row_config(row, 'bupt2hitsz').default_hooks.cluster.labelers
+        check_stages([labeler.get('begin_epoch', 0) for labeler in labelers])
 
 
 @each_place
