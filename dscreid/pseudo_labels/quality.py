@@ -62,7 +62,8 @@ def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np
 def label_statistics(labels: PseudoLabels) -> dict[str, float]:
     """Compute ``clusters``, ``labelled`` (share in [0, 1]) and ``median_size`` (0 without clusters) of each modality.
 
-    Keys begin with ``rgb_`` and ``ir_``.
+    Keys begin with ``rgb_`` and ``ir_``. If the modalities share their labels, ``rgb_unified`` is the share of visible
+    tracklets with a label that infrared tracklets have too.
     """
     figures: dict[str, float] = {}
     for modality in Modality:
@@ -70,6 +71,8 @@ def label_statistics(labels: PseudoLabels) -> dict[str, float]:
         figures[f'{modality.value}_clusters'] = float(len(sizes))
         figures[f'{modality.value}_labelled'] = labels.labelled_share(modality)
         figures[f'{modality.value}_median_size'] = float(np.median(sizes)) if len(sizes) else 0.0
+    if labels.shared:
+        figures['rgb_unified'] = labels.unified_share(Modality.RGB)
     return figures
 
 

@@ -114,6 +114,12 @@ class PseudoLabels(_Labels):
         labels = self.of(modality)
         return float((labels >= 0).mean()) if len(labels) else 0.0
 
+    def unified_share(self, modality: Modality) -> float:
+        """Share of the modality's tracklets whose label the other modality has too, in [0, 1]; 0 without tracklets."""
+        labels, others = self.of(modality), self.of(Modality(modality).other)
+        unified = np.isin(labels, others) & (labels >= 0) & self.shared
+        return float(unified.mean()) if len(labels) else 0.0
+
     def cluster_sizes(self, modality: Modality) -> np.ndarray:
         """int64 (num_clusters,), number of members of each cluster in the modality, descending."""
         labels = self.of(modality)
@@ -190,7 +196,8 @@ class PseudoLabels(_Labels):
             median = f' of median size {np.median(sizes):g}' if len(sizes) else ''
             share = f'{self.labelled_share(modality):.1%} of {len(self.of(modality))} tracklets labeled'
             parts.append(f'{modality.value} {len(sizes)} clusters{median}, {share}')
-        return '; '.join([*parts, 'one shared numbering' if self.shared else 'separate numberings'])
+        unified = f'one shared numbering, {self.unified_share(Modality.RGB):.1%} of rgb with a label of ir'
+        return '; '.join([*parts, unified if self.shared else 'separate numberings'])
 
 
 def _positions(values: np.ndarray, known: np.ndarray, what: str) -> np.ndarray:

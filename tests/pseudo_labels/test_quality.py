@@ -62,6 +62,7 @@ def test_figures_for_the_log():
     assert label_statistics(labels) == {
         'rgb_clusters': 2, 'rgb_labelled': 0.75, 'rgb_median_size': 1.5,
         'ir_clusters': 1, 'ir_labelled': pytest.approx(2 / 3), 'ir_median_size': 2,
+        'rgb_unified': 0.5,
     }  # fmt: skip
     figures = label_diagnostics(labels, _ids(4, 4, 4, 5), _ids(4, 4, 5))
     assert figures['rgb_purity'] == 1
@@ -70,6 +71,7 @@ def test_figures_for_the_log():
         'cross_modal_accuracy'
     }
     separate = PseudoLabels(rgb=labels.rgb, ir=labels.ir, shared=False)
+    assert 'rgb_unified' not in label_statistics(separate)
     assert 'cross_modal_accuracy' not in label_diagnostics(separate, _ids(4, 4, 4, 5), _ids(4, 4, 5))
 
 

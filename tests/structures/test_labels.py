@@ -138,7 +138,11 @@ def test_counts_and_summary():
     assert labels.cluster_sizes(Modality.RGB).tolist() == [2, 1]
     summary = labels.summary()
     assert 'rgb 2 clusters of median size 1.5, 75.0% of 4 tracklets labeled' in summary
-    assert summary.endswith('one shared numbering')
+    assert labels.unified_share(Modality.RGB) == 0.75
+    assert labels.unified_share('ir') == pytest.approx(2 / 6)
+    assert summary.endswith('one shared numbering, 75.0% of rgb with a label of ir')
+    undecided = PseudoLabels(rgb=ints(0, 5, 5, -1), ir=labels.ir, shared=True)
+    assert undecided.unified_share(Modality.RGB) == 0.25
 
 
 def test_nothing_labelled():
@@ -146,6 +150,8 @@ def test_nothing_labelled():
     assert labels.num_clusters(Modality.IR) == 0
     assert labels.labelled_share(Modality.RGB) == 0
     assert 'ir 0 clusters, 0.0% of 2 tracklets labeled; separate numberings' in labels.summary()
+    assert labels.unified_share(Modality.RGB) == 0
+    assert PseudoLabels(rgb=ints(0), ir=ints(0), shared=False).unified_share(Modality.RGB) == 0
 
 
 def test_refuses_badints():
