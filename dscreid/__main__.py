@@ -35,6 +35,7 @@ COMMANDS = {
     'export-tower': 'model_converters/export_tower.py',
     'density-study': 'analysis/density_study.py',
     'target-study': 'analysis/target_study.py',
+    'matching-study': 'analysis/matching_study.py',
     'selection-study': 'analysis/selection_study.py',
     'verdict-study': 'analysis/verdict_study.py',
     'feature-map': 'analysis/feature_map.py',

@@ -1,11 +1,11 @@
 """Labeled targets that a study compares, from the command line of its tool."""
 
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from dscreid import lab
-from dscreid.apis.command_line import make_parser
 from dscreid.errors import ConfigError
 from dscreid.utils.files import check_outputs
 
@@ -16,16 +16,17 @@ if TYPE_CHECKING:  # importing torch would delay --help
 Targets: TypeAlias = 'dict[str, dict[Modality, LabeledFeatures]]'
 
 
-def read_targets(description: str | None, example: str, argv: Sequence[str] | None) -> tuple[Targets, Path | None]:
+def read_targets(parser: ArgumentParser, argv: Sequence[str] | None) -> tuple[Targets, Namespace]:
     """Parse the command line of a study, and extract the features of its targets with a source model.
 
+    ``parser`` is that of the study's own options; those that all studies have are added.
+
     Returns:
-        Features of each target by its name, and the file to which the table is also written, if any.
+        Features of each target by its name, and all options.
 
     Raises:
         ConfigError: If two targets have the same name.
     """
-    parser = make_parser(description, example)
     parser.add_argument(
         'targets',
         nargs='+',
@@ -53,4 +54,4 @@ def read_targets(description: str | None, example: str, argv: Sequence[str] | No
         name: lab.density_study.read_target(place, arguments.config, arguments.checkpoint)
         for name, place in places.items()
     }
-    return targets, arguments.out
+    return targets, arguments

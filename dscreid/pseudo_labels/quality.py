@@ -31,7 +31,7 @@ def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
     return {
         'ari': quiet_score(adjusted_rand_score, people, labeled),
         'nmi': quiet_score(normalized_mutual_info_score, people, labeled),
-        'purity': _share_named(labeled, people, _majority_pids(labeled, people)),
+        'purity': float(_is_named(labeled, people, _majority_pids(labeled, people)).mean()),
         'labelled': float(kept.mean()),
     }
 
@@ -50,13 +50,22 @@ def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
 def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> float:
     """Share of the labeled visible tracklets whose label denotes the same person on the infrared side.
 
-    In [0, 1]; NaN if the numbering is not shared or no visible tracklet is labeled. A label denotes the most frequent
-    identity, int (Nv,) and (Nt,), among its infrared tracklets (the smallest id in a tie), or nobody without any.
+    In [0, 1]; NaN if the numbering is not shared or no visible tracklet is labeled. See :func:`denotes_the_person`.
     """
-    kept, known = labels.rgb >= 0, labels.ir >= 0
+    kept = labels.rgb >= 0
     if not labels.shared or not kept.any():
         return math.nan
-    return _share_named(labels.rgb[kept], rgb_pids[kept], _majority_pids(labels.ir[known], ir_pids[known]))
+    return float(denotes_the_person(labels, rgb_pids, ir_pids)[kept].mean())
+
+
+def denotes_the_person(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> np.ndarray:
+    """Whether the label of each visible tracklet denotes its person on the infrared side, bool (Nv,).
+
+    A label denotes the most frequent identity, int (Nv,) and (Nt,), among its infrared tracklets (the smallest id in a
+    tie), or nobody without any. The numbering is shared.
+    """
+    known = labels.ir >= 0
+    return _is_named(labels.rgb, rgb_pids, _majority_pids(labels.ir[known], ir_pids[known]))
 
 
 def label_statistics(labels: PseudoLabels) -> dict[str, float]:
@@ -97,5 +106,5 @@ def _majority_pids(labels: np.ndarray, pids: np.ndarray) -> dict[int, int]:
     return {int(label): int(pid) for label, pid in pairs[order]}
 
 
-def _share_named(labels: np.ndarray, pids: np.ndarray, names: dict[int, int]) -> float:
-    return float(np.mean([names.get(label) == pid for label, pid in zip(labels, pids, strict=True)]))
+def _is_named(labels: np.ndarray, pids: np.ndarray, names: dict[int, int]) -> np.ndarray:
+    return np.array([names.get(label) == pid for label, pid in zip(labels, pids, strict=True)], bool)

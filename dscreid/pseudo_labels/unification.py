@@ -114,15 +114,20 @@ def pool_votes(
     if not len(labels) == len(votes) == len(clusters):
         raise ValueError(f'{len(labels)} labels, {len(votes)} votes, {len(clusters)} clusters: one each per tracklet')
     check_pooling(min_share, one_to_one, own_labels)
-    members, voters = clusters >= 0, (clusters >= 0) & (labels >= 0)
-    shape = (clusters.max(initial=-1) + 1, labels.max(initial=-1) + 1)
-    sums = csr_array((votes[voters].astype(float), (clusters[voters], labels[voters])), shape=shape)
+    members, sums = clusters >= 0, sum_votes(labels, votes, clusters)
     chosen, most = _paired(sums) if one_to_one else _most_voted(sums)
     known = (most > 0) & (most >= min_share * sums.sum(axis=1))
     if own_labels and (num_labels is None or num_labels <= labels.max(initial=-1)):
         raise ValueError(f'own_labels needs num_labels above all labels, got {num_labels}')
     others = num_labels + np.cumsum(~known) - 1 if own_labels and num_labels is not None else -1
     return np.where(members, np.where(known, chosen, others)[clusters] if len(known) else -1, labels)
+
+
+def sum_votes(labels: np.ndarray, votes: np.ndarray, clusters: np.ndarray) -> csr_array:
+    """Sum the votes of each cluster's members for each label, float64 (clusters, labels); see :func:`pool_votes`."""
+    voters = (clusters >= 0) & (labels >= 0)
+    shape = (clusters.max(initial=-1) + 1, labels.max(initial=-1) + 1)
+    return csr_array((votes[voters].astype(float), (clusters[voters], labels[voters])), shape=shape)
 
 
 def check_pooling(min_share: float = 0.0, one_to_one: bool = False, own_labels: bool = False) -> None:

@@ -9,7 +9,7 @@ worlds of other densities:
 """
 
 from dscreid import lab
-from dscreid.apis.command_line import run_command, write_and_print
+from dscreid.apis.command_line import make_parser, run_command, write_and_print
 
 EXAMPLE = """example:
   dscreid density-study worlds/d3 worlds/d12 --checkpoint work_dirs/stp_demo/epoch_4.pth --out density.md"""
@@ -17,8 +17,8 @@ EXAMPLE = """example:
 
 def main(argv: list[str] | None = None) -> None:
     """Print the table."""
-    targets, out = lab.study_targets.read_targets(__doc__, EXAMPLE, argv)
-    write_and_print(lab.density_study.study_markdown(targets), out)
+    targets, arguments = lab.study_targets.read_targets(make_parser(__doc__, EXAMPLE), argv)
+    write_and_print(lab.density_study.study_markdown(targets), arguments.out)
 
 
 if __name__ == '__main__':

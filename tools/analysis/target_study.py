@@ -7,7 +7,7 @@ half's errors.
 """
 
 from dscreid import lab
-from dscreid.apis.command_line import run_command, write_and_print
+from dscreid.apis.command_line import make_parser, run_command, write_and_print
 
 EXAMPLE = """example:
   dscreid target-study worlds/rule worlds/few --checkpoint work_dirs/stp_demo/epoch_4.pth --out targets.md"""
@@ -15,9 +15,9 @@ EXAMPLE = """example:
 
 def main(argv: list[str] | None = None) -> None:
     """Print the table."""
-    targets, out = lab.study_targets.read_targets(__doc__, EXAMPLE, argv)
+    targets, arguments = lab.study_targets.read_targets(make_parser(__doc__, EXAMPLE), argv)
     statistics = {name: lab.target_study.target_statistics(target) for name, target in targets.items()}
-    write_and_print(lab.target_study.statistics_markdown(statistics), out)
+    write_and_print(lab.target_study.statistics_markdown(statistics), arguments.out)
 
 
 if __name__ == '__main__':

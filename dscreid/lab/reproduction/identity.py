@@ -17,8 +17,8 @@ from dscreid.utils.shipped import PACKAGE, is_installed
 #: Parts of the package that only show results and cannot change them.
 _SHOWING = (
     'visualization', 'lab/reproduction', 'lab/synthetic/presets.py', 'lab/demo.py', 'lab/doctor',
-    'lab/density_study.py', 'lab/target_study.py', 'lab/selection_study.py', 'lab/verdict_study.py', 'apis/report.py',
-    'deployment', 'tracks', '__main__.py', '.mim',
+    'lab/density_study.py', 'lab/target_study.py', 'lab/matching_study.py', 'lab/selection_study.py',
+    'lab/verdict_study.py', 'apis/report.py', 'deployment', 'tracks', '__main__.py', '.mim',
 )  # fmt: skip
 _TASKS = 'lab/reproduction/tasks.py'
 #: Keys: ``config`` (digest of what is trained and how it is tested), ``seed``, ``data`` (part of the data →
