@@ -77,9 +77,10 @@ def _votes(
 ) -> tuple[np.ndarray, np.ndarray]:
     halves = [half for name in ('static', 'dynamic') for half in (getattr(visible, name), getattr(infrared, name))]
     visible_static, infrared_static, visible_dynamic, infrared_dynamic = map(whitened, halves) if white else halves
-    return unify_labels(
+    unified, votes = unify_labels(
         visible_static, visible_dynamic, infrared_static, infrared_dynamic, labels, topk, return_votes=True
     )
+    return np.asarray(unified), np.asarray(votes)
 
 
 def _shares(pooled: np.ndarray, labels: np.ndarray, votes: np.ndarray, clusters: np.ndarray, topk: int) -> np.ndarray:
