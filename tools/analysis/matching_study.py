@@ -7,7 +7,7 @@ those of whole visible clusters, from whitened features, and from a matching of 
 """
 
 from dscreid import lab
-from dscreid.apis.command_line import make_parser, run_command, write_and_print
+from dscreid.apis.command_line import at_least, make_parser, run_command, write_and_print
 
 EXAMPLE = """example:
   dscreid matching-study worlds/rule worlds/few --checkpoint work_dirs/stp_demo/epoch_4.pth --out matching.md"""
@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument(
         '--topk',
-        type=int,
+        type=at_least(1),
         default=10,
         help='K of equation (6), the number of infrared tracklets that vote (default: %(default)s)',
     )
