@@ -11,8 +11,8 @@ model = dict(
 )
 # Votes across the modalities compare features without what each sensor does to all tracklets. One vote suffices,
 # because members of a visible cluster pool theirs, so that unification divides no cluster and nothing is left to
-# correct. No two visible clusters get the same infrared one, and a visible cluster whose partner got less than min_share
-# of its votes remains a cluster of its own. So few labels are wrong, and the modalities can share them from the first
+# correct. No two visible clusters get the same infrared one. A visible cluster whose partner got less than min_share of
+# its votes remains a cluster of its own. So few labels are wrong, and the modalities can share them from the first
 # epoch on.
 _unify = _base_.default_hooks.cluster.labelers[1]
 _votes = dict(
