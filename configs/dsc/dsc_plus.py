@@ -20,5 +20,8 @@ _votes = dict(
     whitening=dict(shrinkage=0.1),
     pooled=dict(min_share=0.3, one_to_one=True, own_labels=True),
     intra=None,
+    # The tones of visible colors in the target's infrared are learned from these labels. Then visible tracklets are
+    # compared again as the infrared sensor would show them.
+    translation=dict(rounds=1),
 )
 default_hooks = dict(cluster=dict(labelers=[dict(_unify, begin_epoch=0, **_votes)]))

@@ -50,6 +50,10 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         """Subtract the mean and divide by the standard deviation: float32 (..., 3, H, W) in [0, 1], same shape."""
         return (frames - self.mean) / self.std
 
+    def denormalize(self, frames: Tensor) -> Tensor:
+        """Undo :meth:`normalize`: float32 (..., 3, H, W), same shape, in [0, 1]."""
+        return frames * self.std + self.mean
+
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Preprocess a collated batch, with augmentation if ``training``.
 
