@@ -6,6 +6,9 @@ model = dict(
     neighbor_losses=[
         dict(loss, include_self=False, own_cluster_negatives=False) for loss in _base_.model.neighbor_losses
     ],
+    # The tones that the target's infrared sensor gives to colors are learned from pairs of clusters. Visible tracklets
+    # are trained in their colors and in these tones, and compared by the average of both.
+    data_preprocessor=dict(tones=dict(), augmentation=dict(visible_views=('plain', 'infrared_tones'))),
     # A visible and an infrared cluster without a partner may show one person.
     memories=dict(unpaired_negatives=False),
 )
@@ -20,8 +23,5 @@ _votes = dict(
     whitening=dict(shrinkage=0.1),
     pooled=dict(min_share=0.3, one_to_one=True, own_labels=True),
     intra=None,
-    # The tones of visible colors in the target's infrared are learned from these labels. Then visible tracklets are
-    # compared again as the infrared sensor would show them.
-    translation=dict(rounds=1),
 )
 default_hooks = dict(cluster=dict(labelers=[dict(_unify, begin_epoch=0, **_votes)]))

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.logging import print_log
 from torch import Tensor
@@ -23,20 +22,15 @@ BATCH_SIZE = 128
 
 
 def extract_features(
-    model: BaseReID,
-    dataloader: DataLoader,
-    encode: Callable[..., TrackletFeatures],
-    description: str = 'extract',
-    rows: np.ndarray | None = None,
+    model: BaseReID, dataloader: DataLoader, encode: Callable[..., TrackletFeatures], description: str = 'extract'
 ) -> TrackletFeatures:
     """Extract the static and dynamic features of each tracklet once; the model's mode is restored.
 
     Each rank extracts its share (see ``SequentialSampler``); all ranks return all rows. ``encode`` maps inputs
-    (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N features. ``rows``, int64,
-    ascending, are the dataset indices that the loader draws; None if it draws all.
+    (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N features.
 
     Returns:
-        Float32 features (N, D) on the model's device; row i belongs to tracklet i of the dataset, or to ``rows[i]``.
+        Float32 features (N, D) on the model's device; row i belongs to tracklet i of the dataset.
 
     Raises:
         ConfigError: If the loader omitted or repeated a tracklet.
@@ -46,42 +40,36 @@ def extract_features(
         features = encode(*batch)
         return features.static, features.dynamic
 
-    static, dynamic = extract_rows(model, dataloader, halves, description, rows)
+    static, dynamic = extract_rows(model, dataloader, halves, description)
     device = next(model.parameters()).device
     return TrackletFeatures(static=static.to(device), dynamic=dynamic.to(device))
 
 
 @torch.no_grad()
 def extract_rows(
-    model: BaseReID,
-    dataloader: DataLoader,
-    encode: Callable[..., tuple[Tensor, ...]],
-    description: str,
-    rows: np.ndarray | None = None,
+    model: BaseReID, dataloader: DataLoader, encode: Callable[..., tuple[Tensor, ...]], description: str
 ) -> list[Tensor]:
-    """Compute some values of each tracklet, as :func:`extract_features`, without saying what they are.
+    """Compute any values of each tracklet in the way of :func:`extract_features`.
 
-    ``encode`` returns tensors with N rows; the results, float32 on the CPU, have one row per tracklet.
+    ``encode`` returns tensors with N rows. The results are float32 on the CPU, with a row for each tracklet.
     """
     start, was_training = time.perf_counter(), model.training
     model.eval()
     indices: list[int] = []
-    found: list[tuple[Tensor, ...]] = []
+    found: list[list[Tensor]] = []
     for batch in track(dataloader, description, total=len(dataloader)):
         batch = model.data_preprocessor(batch, training=False)
         samples = batch['data_samples']
         modalities = [model.modalities_of(samples)] if getattr(model, 'needs_modalities', False) else []
-        found.append(encode(batch['inputs'], *modalities))
+        found.append([part.float().cpu() for part in encode(batch['inputs'], *modalities)])
         indices.extend(sample.index for sample in samples)
     model.train(was_training)
 
     dataset: Any = dataloader.dataset
-    wanted = np.arange(len(dataset)) if rows is None else rows
-    values = [[part.float().cpu() for part in parts] for parts in zip(*found, strict=True)]
-    gathered = _gather_rows(indices, values, wanted)
-    rate = len(wanted) / (time.perf_counter() - start)
-    print_log(f'{description}: {len(wanted)} tracklets, {rate:.1f} tracklets/s', logger='current')
-    return gathered
+    values = _gather_rows(indices, found, len(dataset))
+    rate = len(dataset) / (time.perf_counter() - start)
+    print_log(f'{description}: {len(dataset)} tracklets, {rate:.1f} tracklets/s', logger='current')
+    return values
 
 
 @torch.no_grad()
@@ -108,16 +96,11 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
 
 
 def training_set_loader(
-    train_loader: DataLoader,
-    pipeline: Sequence[Mapping],
-    batch_size: int,
-    num_workers: int | None = None,
-    rows: np.ndarray | None = None,
+    train_loader: DataLoader, pipeline: Sequence[Mapping], batch_size: int, num_workers: int | None = None
 ) -> DataLoader:
     """Make a loader that reads the tracklets of a training loader in order, with another pipeline.
 
-    With ``num_workers=None`` it has as many worker processes as the training loader. ``rows``, int64, are the dataset
-    indices to read; None for all.
+    With ``num_workers=None`` it has as many worker processes as the training loader.
     """
     workers = train_loader.num_workers if num_workers is None else num_workers
     trained: Any = train_loader.dataset
@@ -125,7 +108,7 @@ def training_set_loader(
     names = ['collate_fn', 'pin_memory', 'worker_init_fn']
     names += ['prefetch_factor', 'persistent_workers'] if workers else []
     shared: dict[str, Any] = {name: getattr(train_loader, name) for name in names}
-    return DataLoader(dataset, batch_size, sampler=SequentialSampler(dataset, rows=rows), num_workers=workers, **shared)
+    return DataLoader(dataset, batch_size, sampler=SequentialSampler(dataset), num_workers=workers, **shared)
 
 
 def check_both_modalities(dataset: TrackletDataset) -> None:
@@ -140,18 +123,18 @@ def check_both_modalities(dataset: TrackletDataset) -> None:
         )
 
 
-def _gather_rows(indices: list[int], values: Sequence[Sequence[Tensor]], wanted: np.ndarray) -> list[Tensor]:
-    """Join the values of all ranks, a list of batches for each kind of value, in the order of the wanted tracklets."""
-    gathered = gather_objects((indices, [torch.cat(list(batches)) for batches in values]))
+def _gather_rows(indices: list[int], batches: list[list[Tensor]], num_rows: int) -> list[Tensor]:
+    """Join the batches of all ranks, each a list of several values of its tracklets, in the order of the dataset."""
+    own = [torch.cat(values) for values in zip(*batches, strict=True)]
+    gathered = gather_objects((indices, own))
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
-    if sorted(all_indices) != wanted.tolist():
+    if sorted(all_indices) != list(range(num_rows)):
         raise ConfigError(
-            f'extraction received {len(all_indices)} tracklets ({len(set(all_indices))} different ones) of '
-            f'{len(wanted)}, but needs each one once; use SequentialSampler or ConsistentModalitySampler, without '
-            'drop_last'
+            f'extraction received {len(all_indices)} tracklets ({len(set(all_indices))} different ones) of {num_rows}, '
+            'but needs each one once; use SequentialSampler or ConsistentModalitySampler, without drop_last'
         )
     order = torch.as_tensor(all_indices).argsort()
-    shares = [share for rank_indices, share in gathered if rank_indices]
+    shares = [values for rank_indices, values in gathered if rank_indices]
     return [torch.cat(parts)[order] for parts in zip(*shares, strict=True)]
 
 

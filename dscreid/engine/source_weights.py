@@ -22,6 +22,8 @@ _HEAD_SUFFIX, _LOSSES = '_head', 'losses'
 _NECKS = ('static_neck.', 'dynamic_neck.')
 #: Averaged encoder of some models. Where a file has none, the encoder itself is copied.
 _AVERAGE = 'average.'
+#: Infrared tones of the target's colors, which an adaptation learns anew.
+_TONES = ('data_preprocessor.tone_table', 'data_preprocessor.knows_tones')
 
 
 def unwrap_model(model: nn.Module) -> Any:
@@ -43,9 +45,9 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
     file_averages = averages and any(name.startswith(_AVERAGE) for name in load_weights(checkpoint))
 
     def is_left_out(name: str) -> bool:
-        return _is_of_training(name) or (name.startswith(_AVERAGE) and not averages)
+        return _is_of_training(name) or name in _TONES or (name.startswith(_AVERAGE) and not averages)
 
-    missing = _NECKS + heads + (() if file_averages else (_AVERAGE,))
+    missing = _NECKS + _TONES + heads + (() if file_averages else (_AVERAGE,))
     load_model_weights(model, checkpoint, allow_missing=missing, ignore=is_left_out, partial=partial)
     if averages and not file_averages:
         start_average()

@@ -35,7 +35,8 @@ ERASE_ATTEMPTS = 10
 ERASE = slice(12, 13 + 4 * ERASE_ATTEMPTS)
 NUM_UNIFORMS = ERASE.stop
 
-VIEWS = ('plain', 'channel_exchange', 'plain_or_exchange', 'plain_or_luminance', 'channel_grey')
+TONES = 'infrared_tones'
+VIEWS = ('plain', 'channel_exchange', 'plain_or_exchange', 'plain_or_luminance', 'channel_grey', TONES)
 LUMINANCE = 3  # channel choices 0, 1 and 2 copy that channel to all three
 UNCHANGED = 4
 
@@ -82,9 +83,11 @@ class TrackletAugmentation:
         frames: Tensor,
         data_samples: Sequence[ReIDDataSample],
         normalize: Callable[[Tensor], Tensor] = lambda frames: frames,
+        translate: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, list[ReIDDataSample]]:
         """Augment frames, float (N, T, 3, H, W) in [0, 1], of N data samples with ``seed`` and ``modality``.
 
+        ``translate`` gives frames the infrared tones that the view of this name needs.
         Returns normalized frames (N', T, 3, H, W) and N' data samples; repeated tracklets share the same object.
         """
         rounds = max(len(views) for views in self.views.values())
@@ -99,7 +102,10 @@ class TrackletAugmentation:
         num_draws = frames.shape[1] if self.per_frame else 1
         uniforms = uniform_draws([sample.seed for sample in samples], numbers, num_draws)
         visible = np.array([sample.modality == Modality.RGB.value for sample in samples])
-        frames = self._move_and_light(frames[_to(np.array(positions), frames.device)], uniforms, visible)
+        frames = frames[_to(np.array(positions), frames.device)]
+        if TONES in views:
+            frames = _translated(frames, np.array(views) == TONES, translate)
+        frames = self._move_and_light(frames, uniforms, visible)
         if self.color_jitter is not None:
             seeds = [sample.seed for sample in samples]
             factors, order = draw_color_jitters(seeds, numbers, visible, self.color_jitter)
@@ -132,6 +138,13 @@ class TrackletAugmentation:
             factors = jitter_factors(uniforms[..., JITTER], visible, self.jitter)
             frames = jitter_frames(frames, _to(factors.astype(np.float32), device))
         return frames
+
+
+def _translated(frames: Tensor, chosen: np.ndarray, translate: Callable[[Tensor], Tensor] | None) -> Tensor:
+    if translate is None:
+        raise ConfigError(f'the view {TONES} needs data_preprocessor.tones=dict()')
+    rows = _to(np.flatnonzero(chosen), frames.device)
+    return frames.index_copy(0, rows, translate(frames[rows]))
 
 
 def uniform_draws(seeds: Sequence[int], views: Sequence[int], num_draws: int) -> np.ndarray:
@@ -218,6 +231,8 @@ def channel_choices(view: str, gates: np.ndarray, uniforms: np.ndarray) -> np.nd
     """Choose channels, int64 (n, F): 0, 1, 2, LUMINANCE or UNCHANGED, for tracklets that enter a batch under one view.
 
     * ``plain``: always unchanged.
+    * ``infrared_tones``: unchanged, because these frames already have the tones that the infrared sensor gives to
+      colors, see ``TrackletDataPreprocessor`` (ours).
     * ``channel_exchange``: one of the three channels, each with probability 1/3 (CAJ's ChannelExchange with gray=2).
     * ``plain_or_exchange``: unchanged or exchanged, with probability 1/2 each, decided once per tracklet (VLD).
     * ``plain_or_luminance``: unchanged or luminance, with probability 1/2 each, decided once per tracklet (DEEN).
@@ -226,7 +241,7 @@ def channel_choices(view: str, gates: np.ndarray, uniforms: np.ndarray) -> np.nd
     ``gates``, float64 (n,) in [0, 1), decides the views ``plain_or_...``; ``uniforms`` is float64 (n, F, 2) in [0, 1).
     """
     exchanged = np.floor(uniforms[..., 0] * 3).astype(np.int64)
-    if view == 'plain':
+    if view in ('plain', TONES):
         return np.full_like(exchanged, UNCHANGED)
     if view == 'channel_exchange':
         return exchanged

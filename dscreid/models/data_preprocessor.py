@@ -1,6 +1,6 @@
 """Convert lists of uint8 tracklets to a normalized, augmented batch on the device."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,8 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from dscreid.errors import ConfigError
-from dscreid.models.augmentation import TrackletAugmentation
+from dscreid.models.augmentation import TONES, TrackletAugmentation
+from dscreid.models.tones import ToneSettings, luminance_table, translated
 from dscreid.registry import MODELS
 
 
@@ -21,10 +22,14 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         std: Standard deviation of each channel, in [0, 1] units (CLIP: 0.26862954, 0.26130258, 0.27577711).
         augmentation: Config of a ``TrackletAugmentation`` (``type`` is optional), or None.
         non_blocking: Whether copies to the device may overlap with computation.
+        tones: Keyword arguments of ``ToneSettings`` (``dict()`` for its defaults) if the tones that the target's
+            infrared sensor gives to colors are learned during the adaptation, or None. They are part of the weights.
     """
 
     mean: Tensor
     std: Tensor
+    tone_table: Tensor
+    knows_tones: Tensor
 
     def __init__(
         self,
@@ -32,6 +37,7 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         std: Sequence[float] = (0.229, 0.224, 0.225),
         augmentation: dict[str, Any] | TrackletAugmentation | None = None,
         non_blocking: bool = True,
+        tones: Mapping[str, Any] | ToneSettings | None = None,
     ) -> None:
         super().__init__(non_blocking=non_blocking)
         if len(mean) != 3 or not all(0 <= value <= 1 for value in mean):
@@ -45,6 +51,12 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         if not (augmentation is None or callable(augmentation)):
             raise ConfigError(f'augmentation must be dict(...) or None, got {augmentation!r}')
         self.augmentation: Callable[..., Any] | None = augmentation
+        self.tones = ToneSettings(**tones) if isinstance(tones, Mapping) else tones
+        if self.tones is not None:
+            self.register_buffer('tone_table', luminance_table())
+            self.register_buffer('knows_tones', torch.tensor(False))
+        elif TONES in getattr(augmentation, 'visible_views', ()):
+            raise ConfigError(f'the view {TONES} needs data_preprocessor.tones=dict()')
 
     def normalize(self, frames: Tensor) -> Tensor:
         """Subtract the mean and divide by the standard deviation: float32 (..., 3, H, W) in [0, 1], same shape."""
@@ -53,6 +65,15 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
     def denormalize(self, frames: Tensor) -> Tensor:
         """Undo :meth:`normalize`: float32 (..., 3, H, W), same shape, in [0, 1]."""
         return frames * self.std + self.mean
+
+    def learn_tones(self, table: Tensor) -> None:
+        """Set the tones of all colors, a table of :func:`~dscreid.models.tones.tone_table`."""
+        self.tone_table.copy_(table)
+        self.knows_tones.fill_(True)
+
+    def translate(self, frames: Tensor) -> Tensor:
+        """Show RGB frames, float (N, T, 3, H, W) in [0, 1], in infrared tones; as luminance while these are unknown."""
+        return translated(frames, self.tone_table)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Preprocess a collated batch, with augmentation if ``training``.
@@ -77,5 +98,6 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         data_samples = data.get('data_samples')
         if not training or self.augmentation is None:
             return {'inputs': self.normalize(frames), 'data_samples': data_samples}
-        frames, data_samples = self.augmentation(frames, data_samples, self.normalize)
+        translate = () if self.tones is None else (self.translate,)
+        frames, data_samples = self.augmentation(frames, data_samples, self.normalize, *translate)
         return {'inputs': frames, 'data_samples': data_samples}

@@ -16,22 +16,20 @@ from dscreid.structures import Draw, Modality
 
 @DATA_SAMPLERS.register_module()
 class SequentialSampler(Sampler):
-    """Draw all tracklets, or some, in dataset order; rank r of W draws r, r + W, ..., without padding or dropping.
+    """Draw all tracklets in dataset order; rank r of W draws r, r + W, ..., without padding or dropping.
 
     Draws are the same in every epoch, so that repeated feature extractions agree.
 
     Args:
         dataset: Any split.
         seed: The run's seed; None counts as 0.
-        rows: int64, dataset indices of the tracklets to draw; None for all. Draws of a tracklet do not depend on it.
     """
 
-    def __init__(self, dataset: TrackletDataset, seed: int | None = 0, rows: np.ndarray | None = None) -> None:
+    def __init__(self, dataset: TrackletDataset, seed: int | None = 0) -> None:
         self.dataset = dataset
         self.seed = 0 if seed is None else int(seed)
         rank, world_size = get_dist_info()
-        everything = np.arange(len(dataset), dtype=np.int64)
-        self._indices = (everything if rows is None else rows)[rank::world_size]
+        self._indices = np.arange(rank, len(dataset), world_size, dtype=np.int64)
 
     def __len__(self) -> int:
         """Draws on this rank."""

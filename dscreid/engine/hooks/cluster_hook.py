@@ -21,7 +21,7 @@ from dscreid.engine.extraction import (
 )
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.engine.tone_translation import ToneTranslation
+from dscreid.engine.tone_learner import ToneLearner
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, LabelingError, TrainingError
 from dscreid.neighbors import NeighborSearch, search_with, with_shared_searches
 from dscreid.pseudo_labels import (
@@ -34,7 +34,6 @@ from dscreid.pseudo_labels import (
     labeling_within_memory,
 )
 from dscreid.pseudo_labels.faults import LabelLimits, feature_faults, label_faults, mean_cosine
-from dscreid.pseudo_labels.tones import ToneSettings
 from dscreid.registry import HOOKS
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.build_errors import config_errors
@@ -130,12 +129,11 @@ class ClusterHook(Hook):
         #: Whether checkpoints hold the labels.
         self.saves_labels = on_failure == 'keep'
         self._resumed_centers: label_state.Centers | None = None
-        #: Made when first needed, one for each settings of a labeler.
-        self._translations: dict[ToneSettings, ToneTranslation] = {}
+        #: Made before training if the model learns the infrared tones of colors.
+        self._tones: ToneLearner | None = None
         #: Made before training: the loader of all training tracklets, and the dataset rows and cameras of a modality.
         self.dataloader: DataLoader
         self.rows: dict[Modality, np.ndarray]
-        self._visible_loader: DataLoader
         self._cameras: dict[Modality, np.ndarray]
         self._pids: np.ndarray | None = None
 
@@ -150,18 +148,18 @@ class ClusterHook(Hook):
         if not hasattr(model, 'reset_memories'):
             raise ConfigError(f'ClusterHook: {type(model).__name__} has no memories; use AdaptiveReID as the model')
         with config_errors('ClusterHook'):
-            reading = (train_loader, self.pipeline, self.batch_size, self.num_workers)
-            self.dataloader = training_set_loader(*reading)
+            self.dataloader = training_set_loader(train_loader, self.pipeline, self.batch_size, self.num_workers)
         dataset: Any = self.dataloader.dataset
         check_both_modalities(dataset)
         self.rows = {modality: dataset.indices(modality) for modality in Modality}
-        self._visible_loader = training_set_loader(*reading, self.rows[Modality.RGB])
-        self._translations.clear()
         self._cameras = {modality: dataset.cameras[rows] for modality, rows in self.rows.items()}
         for labeler in self.labelers:
             labeler.check_cameras(self._cameras)
         if begins_anew(runner):
             self._resumed_centers = self.labels = None  # from another run, whose weights this one starts from
+        if (tones := getattr(model.data_preprocessor, 'tones', None)) is not None:
+            self._tones = ToneLearner(model, self.dataloader, tones)
+            self.saves_labels = True  # the next epoch learns from them
         if self.diagnostics:
             try:
                 self._pids = dataset.read_ground_truth()
@@ -179,9 +177,10 @@ class ClusterHook(Hook):
 
     def _usable_round(self, runner) -> ClusteringRound | None:
         """Return a round whose labels the batch sampler accepted, following ``on_failure``; None to skip the epoch."""
-        features = self._features(runner, recalibrate=self.recalibrate_necks and runner.epoch == 0)
         sampler = runner.train_loop.dataloader.sampler
         try:
+            self._learn_tones(runner)
+            features = self._features(runner, recalibrate=self.recalibrate_necks and runner.epoch == 0)
             if faults := feature_faults(dict(zip(Modality, features, strict=True)), self.limits):
                 raise LabelingError('; '.join(faults))
             labels = self._label(runner, *features)
@@ -202,6 +201,17 @@ class ClusterHook(Hook):
             labels = self.labels
             _hand_over(sampler, labels)
         return ClusteringRound(runner.epoch, *features, labels)
+
+    def _learn_tones(self, runner) -> None:
+        """Learn the infrared tones of colors from the last labels, or from first ones without any tones."""
+        if self._tones is None:
+            return
+        model, labels = unwrap_model(runner.model), self.labels
+        if labels is None:
+            recalibrate = self.recalibrate_necks and runner.epoch == 0
+            labels = self._label(runner, *self._features(runner, recalibrate))
+        if labels.shared:
+            model.data_preprocessor.learn_tones(self._tones.table(labels))
 
     def make_round(self, runner) -> ClusteringRound:
         """Extract and label all tracklets with the current weights and labeler, without changing the run."""
@@ -226,27 +236,12 @@ class ClusterHook(Hook):
         return rgb, ir
 
     def _label(self, runner, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
-        """Label the tracklets, and again with features in infrared tones if the labeler asks for it."""
-        labels = self._label_once(runner, rgb, ir)
-        if (settings := self._labeler(runner.epoch).translation) is not None:
-            model = unwrap_model(runner.model)
-            for _ in range(settings.rounds):
-                if settings not in self._translations:
-                    loaders = self.dataloader, self._visible_loader
-                    self._translations[settings] = ToneTranslation(model, *loaders, settings)
-                translated = self._translations[settings].features(model, labels)
-                labels = self._label_once(runner, rgb, ir, translated)
-        return labels
-
-    def _label_once(
-        self, runner, rgb: TrackletFeatures, ir: TrackletFeatures, translated: TrackletFeatures | None = None
-    ) -> PseudoLabels:
         start = time.perf_counter()
         labeler, context = self._labeler(runner.epoch), None
         if labeler.needs_context:
             centers = self._centers(runner)
             known = (centers.features, centers.groups) if centers else ()
-            context = LabelingContext(runner.epoch, self._cameras, *known, translated=translated)
+            context = LabelingContext(runner.epoch, self._cameras, *known)
 
         def forecast_and_label() -> PseudoLabels:
             with labeling_within_memory(labeler, rgb, ir, self.neighbor_search, runner.logger):

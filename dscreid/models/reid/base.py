@@ -130,7 +130,7 @@ class BaseReID(BaseModel):
         self, encoder: nn.Module, inputs: Tensor, modalities: Sequence[str] | None = None
     ) -> tuple[Tensor, Tensor]:
         """Run an encoder of this model's kind; in evaluation, in the precision of ``inference_dtype``."""
-        batch = (inputs, modalities) if self.needs_modalities else (inputs,)
+        batch = (inputs, modalities) if getattr(encoder, 'needs_modalities', False) else (inputs,)
         if self.training or self.inference_dtype is None:
             return encoder(*batch)
         with torch.autocast(inputs.device.type, self.inference_dtype):

@@ -15,7 +15,6 @@ from dscreid.neighbors import NeighborSearch
 from dscreid.pseudo_labels.clustering import forecast as forecasts
 from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
 from dscreid.pseudo_labels.descriptors import modality_descriptors
-from dscreid.pseudo_labels.tones import ToneSettings
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 from dscreid.utils.machine import free_gpu_memory, free_memory
@@ -33,8 +32,6 @@ class LabelingContext:
     #: The C centers of each modality's memory after the previous epoch, the same object if its labels were shared.
     centers: Mapping[Modality, TrackletFeatures] | None = None
     groups: Mapping[Modality, np.ndarray] | None = None  #: int64 (C,) of each modality, the group of each center
-    #: Features of the visible tracklets in infrared tones, if the tracklets are labeled again (``translation``).
-    translated: TrackletFeatures | None = None
 
 
 class Labeler:
@@ -42,8 +39,6 @@ class Labeler:
 
     needs_context: bool = False  #: whether the labeler reads its third argument
     needs_centers: bool = False  #: whether it reads the centers of the previous epoch, so it cannot label the first one
-    #: If set, tracklets are labeled again, with a context that has features in infrared tones learned from the labels.
-    translation: ToneSettings | None = None
     clustering: Any = None  #: the labeler that forms its clusters, if there is one
 
     def __call__(

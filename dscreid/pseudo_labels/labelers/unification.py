@@ -2,19 +2,17 @@
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
 from torch import Tensor
-from torch.nn import functional as F
 
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels.descriptors import modality_descriptors
 from dscreid.pseudo_labels.labelers.base import CLUSTERING, Labeler, LabelingContext, build_labeler
-from dscreid.pseudo_labels.tones import ToneSettings
 from dscreid.pseudo_labels.unification import (
     check_correction,
     check_pooling,
@@ -72,10 +70,6 @@ class DSLULabeler(_UnifyingLabeler):
     #: Keyword arguments of :func:`whitened` (``shrinkage``), for the features of ``inter``: then a modality's own
     #: statistics do not decide who is near whom. None compares features as they are, as in the paper.
     whitening: Mapping[str, Any] | None = None
-    #: Fields of :class:`ToneSettings` (``rounds``, ``colors``, ``grid``, ``shrinkage``): visible tracklets are compared
-    #: again as the infrared sensor would show them, by tones of colors that are learned from the first labels. Both
-    #: comparisons count alike. None compares them once, as in the paper.
-    translation: Any = None
     #: whether to drop visible tracklets that were outliers in their own modality, as in SDCL
     require_own_cluster: bool = False
     #: Keyword arguments of :func:`votes_needed` (``start``, ``end``, ``epochs``, ``begin``), which then sets the votes
@@ -92,12 +86,8 @@ class DSLULabeler(_UnifyingLabeler):
             raise ConfigError('DSLULabeler: pooled needs inter, whose votes it sums')
         if self.whitening is not None and self.inter is None:
             raise ConfigError('DSLULabeler: whitening needs inter, whose features it changes')
-        if self.translation is not None:
-            if self.inter is None:
-                raise ConfigError('DSLULabeler: translation needs inter, whose features it changes')
-            self.translation = _tone_settings(self.translation)
         _check_agreement(self.agreement, self.inter)
-        self.needs_context |= self.agreement is not None or self.translation is not None
+        self.needs_context |= self.agreement is not None
 
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
@@ -106,7 +96,7 @@ class DSLULabeler(_UnifyingLabeler):
         clusters = self.clustering(visible, infrared, context)
         rgb = clusters.rgb
         if self.inter is not None:
-            halves = self._compared_visible(visible, context), self._compared(infrared)
+            halves = self._compared(visible), self._compared(infrared)
             (visible_static, visible_dynamic), (infrared_static, infrared_dynamic) = halves
             settings = self._inter_for(context, len(infrared))
             _warn_of_small_clusters(clusters.cluster_sizes(Modality.IR), settings.get('min_votes') or 0)
@@ -126,13 +116,6 @@ class DSLULabeler(_UnifyingLabeler):
                 'inter.topk, lower inter.min_votes or agreement.start, set outliers_vote=False, or start it later'
             )
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=clusters.shared or self.inter is not None)
-
-    def _compared_visible(self, visible: TrackletFeatures, context: LabelingContext | None) -> Sequence[Tensor]:
-        """Return the halves of the visible tracklets; with translated features, the mean direction of both."""
-        own, seen = self._compared(visible), None if context is None else context.translated
-        if seen is None:
-            return own
-        return [F.normalize(a + b, dim=1) for a, b in zip(own, self._compared(seen), strict=True)]
 
     def _compared(self, features: TrackletFeatures) -> tuple[Tensor, Tensor]:
         """Return the static and the dynamic half that are compared with the other modality."""
@@ -211,16 +194,6 @@ def _checked(name: str, arguments: Mapping[str, Any] | None, check: Callable[...
         names = ', '.join(signature.parameters)
         raise ConfigError(f'DSLULabeler: {name}={dict(arguments)}: {error}; settings are {names}') from None
     return {key: arguments.get(key, parameter.default) for key, parameter in signature.parameters.items()}
-
-
-def _tone_settings(settings: Any) -> ToneSettings:
-    if isinstance(settings, ToneSettings):
-        return settings
-    try:
-        return ToneSettings(**settings)
-    except (TypeError, ValueError) as error:
-        known = ', '.join(field.name for field in fields(ToneSettings))
-        raise ConfigError(f'DSLULabeler: translation={settings!r}: {error}; settings are {known}') from None
 
 
 def _check_agreement(agreement: Mapping[str, Any] | None, inter: Mapping[str, Any] | None) -> None:

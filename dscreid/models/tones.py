@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dscreid.errors import ConfigError
+from dscreid.models.color_jitter import LUMINANCE_WEIGHTS
+
 _TABLE_SIZE = 33  # nodes of a lookup table per channel, as usual in color grading
 _REWEIGHTINGS = 10
 
@@ -23,16 +26,15 @@ _REWEIGHTINGS = 10
 class ToneSettings:
     """Settings of the rule from colors to tones. The defaults were chosen on one synthetic world."""
 
-    rounds: int = 1  #: how often tracklets are labeled again with translated features, at least 1
     colors: int = 48  #: number of reference colors, at least 2
     grid: tuple[int, int] = (16, 4)  #: rows and columns of the cells whose mean colors and tones are compared
     shrinkage: float = 0.3  #: weight of the penalty on large differences between the tones of colors, positive
 
     def __post_init__(self) -> None:
-        if len(self.grid) != 2 or min(self.rounds, self.colors - 1, *self.grid) < 1:
-            raise ValueError(f'rounds and grid must be at least 1 and colors at least 2, got {self}')
+        if len(self.grid) != 2 or min(self.colors - 1, *self.grid) < 1:
+            raise ConfigError(f'tones: grid must be two positive numbers and colors at least 2, got {self}')
         if not (self.shrinkage > 0 and isfinite(self.shrinkage)):
-            raise ValueError(f'shrinkage must be positive, got {self.shrinkage}')
+            raise ConfigError(f'tones: shrinkage must be positive, got {self.shrinkage}')
 
 
 @dataclass(frozen=True)
@@ -144,10 +146,18 @@ def tone_table(palette: Palette, tones: Tensor) -> Tensor:
 
     Axes are blue, green and red, as :func:`translated` needs them.
     """
+    return (palette.shares(_table_colors().double()) @ tones.double().cpu()).clamp(0, 1).float()
+
+
+def luminance_table() -> Tensor:
+    """Tabulate the luminance of all colors, in the form of :func:`tone_table`."""
+    return _table_colors() @ torch.tensor(LUMINANCE_WEIGHTS)
+
+
+def _table_colors() -> Tensor:
     steps = torch.linspace(0, 1, _TABLE_SIZE)
     blue, green, red = torch.meshgrid(steps, steps, steps, indexing='ij')
-    shares = palette.shares(torch.stack((red, green, blue), dim=-1).double())
-    return (shares @ tones.double().cpu()).clamp(0, 1).float()
+    return torch.stack((red, green, blue), dim=-1)
 
 
 def translated(frames: Tensor, table: Tensor) -> Tensor:
