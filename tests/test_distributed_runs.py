@@ -35,6 +35,15 @@ METHODS = {
         ],
         'model.neighbor_losses': [dict(type='NeighborContrastiveLoss', pairs=('vv', 'tt', 'vt', 'tv'))],
     },
+    'tones': TARGET
+    | {
+        'default_hooks.cluster.labelers': [
+            dict(type='DSLULabeler', clustering=CLUSTERING, inter=dict(topk=4), intra=None)
+        ],
+        'model.data_preprocessor.tones': dict(colors=6, grid=(4, 2)),
+        'model.data_preprocessor.augmentation.visible_views': ('plain', 'infrared_tones'),
+        'model.neighbor_losses': [],
+    },
     'pgm': TARGET
     | {
         'default_hooks.cluster.labelers': [dict(type='MatchingLabeler', clustering=CLUSTERING, passes=None)],

@@ -22,7 +22,7 @@ _HEAD_SUFFIX, _LOSSES = '_head', 'losses'
 _NECKS = ('static_neck.', 'dynamic_neck.')
 #: Averaged encoder of some models. Where a file has none, the encoder itself is copied.
 _AVERAGE = 'average.'
-#: Infrared tones of the target's colors, which an adaptation learns anew.
+#: Infrared tones of colors. Most files have none, because they are learned during an adaptation.
 _TONES = ('data_preprocessor.tone_table', 'data_preprocessor.knows_tones')
 
 
@@ -44,8 +44,11 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
     averages = start_average is not None
     file_averages = averages and any(name.startswith(_AVERAGE) for name in load_weights(checkpoint))
 
+    has_tones = _TONES[0] in model.state_dict()
+
     def is_left_out(name: str) -> bool:
-        return _is_of_training(name) or name in _TONES or (name.startswith(_AVERAGE) and not averages)
+        needless = (name in _TONES and not has_tones) or (name.startswith(_AVERAGE) and not averages)
+        return _is_of_training(name) or needless
 
     missing = _NECKS + _TONES + heads + (() if file_averages else (_AVERAGE,))
     load_model_weights(model, checkpoint, allow_missing=missing, ignore=is_left_out, partial=partial)

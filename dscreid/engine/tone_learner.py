@@ -67,9 +67,9 @@ class ToneLearner:
                 'to colors; lower pooled.min_share or inter.min_votes, or set model.data_preprocessor.tones=None'
             )
         rule = fit_tones(colors, tones, self._settings.shrinkage)
-        trusted = int((rule.trust > 0.5).sum())
         print_log(
-            f'infrared tones of colors: learned from {len(pairs)} pairs of clusters, {trusted} of which agree well',
+            f'infrared tones of colors: learned from {len(pairs)} pairs of clusters; they explain '
+            f'{rule.explained:.0%} of how tones differ between people',
             logger='current',
         )
         return tone_table(self._palette, rule.tones)

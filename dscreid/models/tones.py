@@ -84,10 +84,12 @@ def tone_cells(frames: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 class ToneRule(NamedTuple):
-    """Tones of the reference colors, and how well each pair of clusters follows them."""
+    """Tones of the reference colors, and how well the pairs of clusters follow them."""
 
     tones: Tensor  #: float64 (M,), in about [0, 1]
-    trust: Tensor  #: float64 (P,) in (0, 1], weight of each pair; low if its tones contradict the other pairs
+    #: float64 (P,) in (0, 1], weight of each pair: 0.5 for the median, near 0 if its tones contradict the other pairs
+    trust: Tensor
+    explained: float  #: share of the weighted variance between pairs, cell by cell, that the colors explain, at most 1
 
 
 def fit_tones(colors: Tensor, tones: Tensor, shrinkage: float = 0.3) -> ToneRule:
@@ -117,10 +119,12 @@ def fit_tones(colors: Tensor, tones: Tensor, shrinkage: float = 0.3) -> ToneRule
         mean = (weights * targets).sum() / weights.sum()
         weighted = rows * weights[:, None]
         found = torch.linalg.solve(weighted.T @ rows + penalty * weights.mean(), weighted.T @ (targets - mean))
-        residuals = (tones - mean - colors @ found).square().mean(dim=1)
+        errors = tones - mean - colors @ found
+        residuals = errors.square().mean(dim=1)
         scale = residuals.median().clamp(min=torch.finfo(torch.float64).tiny)
         trust = 1 / (1 + (residuals / scale) ** 2)
-    return ToneRule(found + mean, trust)
+    left, total = (_variance(values, trust) for values in (errors, tones))
+    return ToneRule(found + mean, trust, 1 - left / total if total > 0 else 0.0)
 
 
 def paired_cells(
@@ -181,6 +185,12 @@ def _reduced(frames: Tensor, grid: tuple[int, int]) -> Tensor:
 def _cell_means(maps: Tensor, grid: tuple[int, int]) -> Tensor:
     """Average maps, float (N, H, W), over the cells of a grid: (N, rows * columns)."""
     return F.adaptive_avg_pool2d(maps, grid).flatten(1)
+
+
+def _variance(values: Tensor, weights: Tensor) -> float:
+    """Mean over the columns of the weighted variance of (P, C) values."""
+    shares = (weights / weights.sum())[:, None]
+    return float((shares * (values - (shares * values).sum(0)).square()).sum(0).mean())
 
 
 def _means_of(rows: Tensor, labels: np.ndarray, wanted: np.ndarray) -> Tensor:

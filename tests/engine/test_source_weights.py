@@ -6,6 +6,7 @@ from torch import nn
 from dscreid.engine import source_weights
 from dscreid.engine.source_weights import check_resumable, load_source_weights, unwrap_model
 from dscreid.errors import CheckpointError
+from dscreid.registry import MODELS
 
 
 class Model(BaseModel):
@@ -76,3 +77,21 @@ def test_another_number_of_frames_names_both_and_the_remedy(tmp_path):
     target.backbone.prompt_embedding = nn.Parameter(torch.zeros(6, 6, 2))
     with pytest.raises(CheckpointError, match=r'has shape \(4, 4, 2\), not \(6, 6, 2\).* num_frames'):
         load_source_weights(target, save(source, tmp_path / 'a.pth'))
+
+
+@pytest.mark.parametrize('of_source', [True, False])
+@pytest.mark.parametrize('of_target', [True, False])
+def test_infrared_tones_are_taken_if_both_have_them(tmp_path, of_source, of_target):
+    def model(tones):
+        backbone = nn.Linear(2, 3)
+        backbone.embed_dim = 3
+        preprocessor = dict(tones=dict() if tones else None)
+        return MODELS.build(dict(type='AdaptiveReID', backbone=backbone, data_preprocessor=preprocessor))
+
+    source, target = model(of_source), model(of_target)
+    if of_source:
+        source.data_preprocessor.learn_tones(torch.full((33, 33, 33), 0.25))
+    load_source_weights(target, save(source, tmp_path / 'a.pth'))
+    if of_target:
+        assert bool(target.data_preprocessor.knows_tones) is of_source
+        assert (target.data_preprocessor.tone_table == 0.25).all() == of_source

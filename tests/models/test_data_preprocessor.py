@@ -112,3 +112,34 @@ def test_float_frames_are_refused():
 def test_bad_statistics_are_named(keywords, message):
     with pytest.raises(ConfigError, match=message):
         TrackletDataPreprocessor(**keywords)
+
+
+def test_denormalize_undoes_normalize():
+    preprocessor, frames = TrackletDataPreprocessor(), torch.rand(2, 3, 3, 4, 4)
+    torch.testing.assert_close(preprocessor.denormalize(preprocessor.normalize(frames)), frames)
+
+
+def test_the_view_in_infrared_tones_shows_the_learned_tones():
+    views = dict(flip=0, pad=0, visible_views=('plain', 'infrared_tones'), infrared_views=('plain',))
+    preprocessor = TrackletDataPreprocessor(tones=dict(), augmentation=views)
+    assert set(preprocessor.state_dict()) == {'tone_table', 'knows_tones'}
+    data = batch()
+    frames = torch.stack(data['inputs']).float() / 255
+    for tone in (None, 0.25):
+        if tone is not None:
+            preprocessor.learn_tones(torch.full((33, 33, 33), tone))
+        result = preprocessor(data, training=True)
+        assert [sample.index for sample in result['data_samples']] == [0, 1, 2, 3, 0, 2]
+        shown = preprocessor.denormalize(result['inputs'])
+        torch.testing.assert_close(shown[:4], frames)
+        gray = (frames[[0, 2]] * torch.tensor([0.2989, 0.587, 0.114])[:, None, None]).sum(2, keepdim=True)
+        expected = gray.expand_as(frames[:2]) if tone is None else torch.full_like(frames[:2], tone)
+        torch.testing.assert_close(shown[4:], expected, atol=1e-4, rtol=0)
+    assert preprocessor.knows_tones
+
+
+def test_the_view_in_infrared_tones_needs_tones():
+    with pytest.raises(ConfigError, match=r'the view infrared_tones needs data_preprocessor.tones=dict\(\)'):
+        TrackletDataPreprocessor(augmentation=dict(visible_views=('infrared_tones',)))
+    with pytest.raises(ConfigError, match='tones: '):
+        TrackletDataPreprocessor(tones=dict(colors=0))

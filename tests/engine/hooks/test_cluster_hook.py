@@ -591,3 +591,50 @@ def test_phases_of_a_real_run_resume_where_they_stopped(tiny_runs, tmp_path):
             run(f'broken_{epoch}', **{'default_hooks.speed': dict(type='StopHook', epoch=epoch)})
         resumed = load_weights(run(f'broken_{epoch}', resume=True))
         assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+TONES = """
+model['neighbor_losses'] = []
+model['data_preprocessor'] = dict(data_preprocessor, tones=dict(colors=6, grid=(4, 2)))
+model['data_preprocessor']['augmentation']['visible_views'] = ('plain', 'infrared_tones')
+train_cfg.update(max_epochs=3, val_interval=3)
+default_hooks['cluster']['labelers'] = [
+    dict(type='DSLULabeler', clustering=dict(type='ClusterLabeler'), inter=dict(topk=4), intra=None)
+]
+default_hooks['cluster']['limits'] = dict(min_clusters=1, max_cluster_share=1.0)
+"""
+
+
+@pytest.mark.usefixtures('one_thread')
+def test_tones_are_learned_before_each_epoch_also_after_a_resume(tiny_runs, tmp_path):
+    _, path = write_tiny_configs(tmp_path / 'configs', tiny_runs.bupt, tiny_runs.hitsz, TONES)
+
+    def run(name, resume=False, **options):
+        config = load_config(path, options)
+        config.work_dir = str(tmp_path / name)
+        fit_to_machine(config)
+        return train_stage(config, resume=resume)
+
+    last = run('whole')
+    tables = [load_weights(last.with_name(f'epoch_{epoch}.pth'))['data_preprocessor.tone_table'] for epoch in (0, 2, 3)]
+    assert not torch.equal(tables[0], tables[1])
+    assert not torch.equal(tables[1], tables[2])
+    whole = load_weights(last)
+    assert whole['data_preprocessor.knows_tones']
+    with pytest.raises(KeyboardInterrupt):
+        run('broken', **{'default_hooks.speed': dict(type='StopHook', epoch=2)})
+    resumed = load_weights(run('broken', resume=True))
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_tones_need_a_cluster_of_both_modalities(tiny_runs, tmp_path):
+    apart = """
+default_hooks['cluster']['labelers'][0]['pooled'] = dict(min_share=1.0, own_labels=True)
+default_hooks['cluster']['labelers'][0]['inter'] = dict(topk=1, min_votes=2)
+"""
+    _, path = write_tiny_configs(tmp_path / 'configs', tiny_runs.bupt, tiny_runs.hitsz, TONES + apart)
+    config = load_config(path)
+    config.work_dir = str(tmp_path / 'run')
+    fit_to_machine(config)
+    with pytest.raises(LabelingError, match='nothing shows which tones the infrared sensor gives to colors'):
+        train_stage(config)

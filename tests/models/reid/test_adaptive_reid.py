@@ -286,3 +286,46 @@ def test_an_iteration_waits_for_no_value(tracklets, shared, hard):
     after = list(model.memories.buffers())
     assert sum(not torch.equal(*pair) for pair in zip(before, after, strict=True)) == (6 if shared else 8)
     assert record.waiting() == []
+
+
+# ---- infrared tones of visible colors
+
+
+@pytest.mark.parametrize('backbone', ['TinyEncoder', 'TinyTwoStreamEncoder'])
+def test_in_evaluation_visible_tracklets_are_averaged_with_their_infrared_look(tracklets, backbone):
+    model = build(reset=False, backbone={'type': backbone}, data_preprocessor=dict(tones=dict()))
+    inputs, samples = tracklets([0, 1, 2, 4, 3])
+    modalities = model.modalities_of(samples)
+    assert modalities == ['rgb', 'ir', 'rgb', 'rgb', 'ir']
+    told = (modalities,) if backbone == 'TinyTwoStreamEncoder' else ()
+    plain = model.backbone(inputs, *told)
+    model.eval()
+    for given, expected in zip(model.extract_feat(inputs, modalities), plain, strict=True):
+        assert torch.equal(given, expected)  # nothing is known yet
+
+    table = torch.rand(33, 33, 33, generator=torch.Generator().manual_seed(0))
+    model.data_preprocessor.learn_tones(table)
+    preprocessor = model.data_preprocessor
+    seen = preprocessor.normalize(preprocessor.translate(preprocessor.denormalize(inputs)))
+    looks = model.backbone(seen, *((['ir'] * 5,) if told else ()))
+    for given, own, look in zip(model.extract_feat(inputs, modalities), plain, looks, strict=True):
+        torch.testing.assert_close(given[[0, 2, 3]], (own + look)[[0, 2, 3]] / 2)
+        assert torch.equal(given[[1, 4]], own[[1, 4]])
+    infrared = model.extract_feat(inputs[[1, 4]], ['ir', 'ir'])
+    assert torch.equal(infrared[0], plain[0][[1, 4]])
+
+    model.train()
+    for given, expected in zip(model.extract_feat(inputs, modalities), plain, strict=True):
+        assert torch.equal(given, expected)  # training has views of its own
+
+
+def test_known_tones_need_the_modalities(tracklets):
+    model = build(reset=False, data_preprocessor=dict(tones=dict())).eval()
+    model.data_preprocessor.learn_tones(torch.zeros(33, 33, 33))
+    with pytest.raises(ValueError, match='needs the modality of each tracklet'):
+        model.extract_feat(tracklets([0, 1])[0])
+
+
+def test_a_model_without_tones_needs_no_modalities():
+    assert not build(reset=False).needs_modalities
+    assert build(reset=False, data_preprocessor=dict(tones=dict())).needs_modalities
