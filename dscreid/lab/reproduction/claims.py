@@ -96,7 +96,13 @@ CLAIMS = (
     ),
     *(
         _better(f'DSC plus (ours) is better than {name}', ('beyond',), _PLUS, name)
-        for name in (WITHOUT, 'DSC', 'ADCA', 'NG')
+        for name in (WITHOUT, 'DSC', 'ADCA', 'NG', 'infrared tones alone, no training')
+    ),
+    _better(
+        'DSC plus without infrared tones is better than DSC',
+        ('beyond',),
+        'DSC plus, without infrared tones',
+        'DSC',
     ),
     Claim(
         'DSC plus (ours) gains at least three quarters of what true labels gain',
