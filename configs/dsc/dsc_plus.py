@@ -6,9 +6,6 @@ model = dict(
     neighbor_losses=[
         dict(loss, include_self=False, own_cluster_negatives=False) for loss in _base_.model.neighbor_losses
     ],
-    # The tones that the target's infrared sensor gives to colors are learned from pairs of clusters. Visible tracklets
-    # are trained in their colors and in these tones, and compared by the average of both.
-    data_preprocessor=dict(tones=dict(), augmentation=dict(visible_views=('plain', 'infrared_tones'))),
     # A visible and an infrared cluster without a partner may show one person.
     memories=dict(unpaired_negatives=False),
 )
