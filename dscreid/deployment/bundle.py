@@ -29,7 +29,7 @@ from dscreid.version import __version__
 FORMAT = 1
 CONTENT, WEIGHTS = 'bundle.json', 'model.safetensors'
 _REMEDY = 'make the bundle again with dscreid bundle'
-_PREFIXES = ('backbone.', 'static_neck.', 'dynamic_neck.')
+_PREFIXES = ('backbone.', 'static_neck.', 'dynamic_neck.', 'data_preprocessor.')
 #: Methods that define features; a bundle holds no code, so a model must not replace them.
 _FEATURES = ('extract_feat', 'rank_features', 'ranking_parts')
 #: Settings of an encoder that matter only before or during training.

@@ -8,11 +8,13 @@ from mmengine import Config
 from safetensors.torch import load_file, save_file
 
 from dscreid.apis import init_model, load_config
-from dscreid.deployment import build_model, make_bundle, read_bundle
+from dscreid.deployment import TrackletInferencer, build_model, make_bundle, read_bundle
 from dscreid.deployment.bundle import calibrated
+from dscreid.deployment.export import FramesToFeatures
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.reid import BaseReID
 from dscreid.registry import MODELS
+from dscreid.utils.checkpoint import load_weights
 
 NOTES = dict(license='for tests only', training_data='rendered worlds')
 
@@ -40,6 +42,29 @@ def test_the_model_is_that_of_the_config(tiny_runs, tiny_experiment, tmp_path, s
         expected = init_model(config, checkpoint).rank_features(frames)
         found = build_model(bundle).rank_features(frames)
     assert torch.equal(found, expected)
+
+
+def test_learned_tones_are_part_of_a_bundle(tiny_runs, tiny_experiment, tmp_path):
+    config = load_config(tiny_runs.adapt, {'model.data_preprocessor.tones': dict(colors=4)})
+    weights = load_weights(tiny_experiment.checkpoint)
+    weights['data_preprocessor.tone_table'] = torch.rand(33, 33, 33, generator=torch.Generator().manual_seed(1))
+    weights['data_preprocessor.knows_tones'] = torch.tensor(True)
+    torch.save(dict(state_dict=weights), tmp_path / 'tones.pth')
+    bundle = make_bundle(config, tmp_path / 'tones.pth', tmp_path / 'out', **NOTES)
+    frames = torch.rand(3, 2, 3, 32, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = init_model(config, tmp_path / 'tones.pth').rank_features(frames, ['rgb', 'ir', 'rgb'])
+        found = build_model(bundle).rank_features(frames, ['rgb', 'ir', 'rgb'])
+        without = init_model(tiny_runs.adapt, tiny_experiment.checkpoint).rank_features(frames)
+    assert torch.equal(found, expected)
+    assert torch.equal(found[1], without[1])
+    assert not torch.allclose(found[0], without[0], atol=1e-3)
+    images = frames.mul(255).byte()
+    inferencer = TrackletInferencer(bundle)
+    with pytest.raises(ConfigError, match='needs the modality of each tracklet'):
+        inferencer([images[0].movedim(1, -1).numpy()])
+    with pytest.raises(ConfigError, match='cannot be exported'):
+        FramesToFeatures(bundle)
 
 
 def test_weights_hold_only_what_features_need(bundle):

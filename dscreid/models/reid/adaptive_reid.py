@@ -12,7 +12,6 @@ from dscreid.models.losses import CrossClusterLoss, NeighborContrastiveLoss, Rel
 from dscreid.models.losses.modules import LETTERS
 from dscreid.models.memories import LocatedBatch, TargetMemories
 from dscreid.models.reid.base import BaseReID
-from dscreid.models.tones import ToneSettings
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample
 
@@ -67,37 +66,6 @@ class AdaptiveReID(BaseReID):
             # Distributed training would wait for the gradient of a parameter that no loss uses.
             self.static_neck.requires_grad_(False)
             self.dynamic_neck.requires_grad_(False)
-
-    @property
-    def needs_modalities(self) -> bool:
-        """Whether the encoder needs the modality of each tracklet, or infrared tones of colors are learned."""
-        return super().needs_modalities or self._tones is not None
-
-    @property
-    def _tones(self) -> ToneSettings | None:
-        return getattr(self.data_preprocessor, 'tones', None)
-
-    def _run_encoder(
-        self, encoder: nn.Module, inputs: Tensor, modalities: Sequence[str] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """In evaluation, average visible tracklets with themselves as the infrared sensor would show them, if known."""
-        given = modalities if super().needs_modalities else None
-        static, dynamic = super()._run_encoder(encoder, inputs, given)
-        preprocessor: Any = self.data_preprocessor
-        if self.training or self._tones is None or not preprocessor.knows_tones:
-            return static, dynamic
-        if modalities is None:
-            raise ValueError('this model needs the modality of each tracklet, because it translates visible ones')
-        rows = [row for row, one in enumerate(modalities) if one.partition(':')[0] == Modality.RGB.value]
-        if not rows:
-            return static, dynamic
-        at = torch.tensor(rows, device=inputs.device)
-        frames = preprocessor.normalize(preprocessor.translate(preprocessor.denormalize(inputs[at])))
-        seen_as = given and [given[row].replace(Modality.RGB.value, Modality.IR.value, 1) for row in rows]
-        seen = super()._run_encoder(encoder, frames, seen_as)
-        halves = zip((static, dynamic), seen, strict=True)
-        static, dynamic = (own.index_copy(0, at, (own[at] + other) / 2) for own, other in halves)
-        return static, dynamic
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, counted from 0, for the schedules of the losses."""

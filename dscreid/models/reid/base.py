@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
 from dscreid.registry import MODELS
-from dscreid.structures import RANKINGS, ReIDDataSample, TrackletFeatures, ranking_feature
+from dscreid.structures import RANKINGS, Modality, ReIDDataSample, TrackletFeatures, ranking_feature
 
 #: Values of ``retrieval``, and the ranking that belongs to each.
 RETRIEVALS = {'neck': 'neck_both', 'raw': 'vld'}
@@ -107,8 +107,12 @@ class BaseReID(BaseModel):
 
     @property
     def needs_modalities(self) -> bool:
-        """Whether the encoder needs the modality of each tracklet."""
-        return getattr(self.backbone, 'needs_modalities', False)
+        """Whether features need the modality of each tracklet: the encoder's, or those with learned infrared tones."""
+        return self._has_tones or getattr(self.backbone, 'needs_modalities', False)
+
+    @property
+    def _has_tones(self) -> bool:
+        return getattr(self.data_preprocessor, 'tones', None) is not None
 
     def modalities_of(self, data_samples: Sequence[ReIDDataSample]) -> list[str] | None:
         """Return the modalities of data samples, or None if the encoder does not need them.
@@ -129,7 +133,29 @@ class BaseReID(BaseModel):
     def _run_encoder(
         self, encoder: nn.Module, inputs: Tensor, modalities: Sequence[str] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Run an encoder of this model's kind; in evaluation, in the precision of ``inference_dtype``."""
+        """Run an encoder of this model's kind; in evaluation, in the precision of ``inference_dtype``.
+
+        If infrared tones are known, visible tracklets are averaged in evaluation with what they look like in these.
+        """
+        own = self._encoded(encoder, inputs, modalities)
+        if self.training or not self._has_tones or not self.data_preprocessor.knows_tones:
+            return own
+        if modalities is None:
+            raise ValueError('this model needs the modality of each tracklet, because it translates visible ones')
+        rows = [row for row, one in enumerate(modalities) if one.partition(':')[0] == Modality.RGB.value]
+        if not rows:
+            return own
+        at = torch.tensor(rows, device=inputs.device)
+        preprocessor: Any = self.data_preprocessor
+        frames = preprocessor.normalize(preprocessor.translate(preprocessor.denormalize(inputs[at])))
+        infrared = [modalities[row].replace(Modality.RGB.value, Modality.IR.value, 1) for row in rows]
+        seen = self._encoded(encoder, frames, infrared)
+        static, dynamic = (
+            half.index_copy(0, at, (half[at] + other) / 2) for half, other in zip(own, seen, strict=True)
+        )
+        return static, dynamic
+
+    def _encoded(self, encoder: nn.Module, inputs: Tensor, modalities: Sequence[str] | None) -> tuple[Tensor, Tensor]:
         batch = (inputs, modalities) if getattr(encoder, 'needs_modalities', False) else (inputs,)
         if self.training or self.inference_dtype is None:
             return encoder(*batch)

@@ -133,7 +133,8 @@ class SupervisedReID(BaseReID):
         training_parts = getattr(self.backbone, 'training_parts', None)
         if training_parts is None:
             return dict(zip(_HALVES, self.extract_feat(inputs, modalities), strict=True))
-        return training_parts(inputs, modalities) if self.needs_modalities else training_parts(inputs)
+        is_told = getattr(self.backbone, 'needs_modalities', False)
+        return training_parts(inputs, modalities) if is_told else training_parts(inputs)
 
     def _labeled_batch(self, own: dict[str, Tensor], data_samples: Sequence[ReIDDataSample]) -> LabeledBatch:
         parts, data_samples = gather_batch(own, data_samples)
