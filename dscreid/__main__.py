@@ -41,6 +41,7 @@ COMMANDS = {
     'feature-map': 'analysis/feature_map.py',
     'retrieval-picture': 'analysis/retrieval_picture.py',
     'prompt-attention': 'analysis/prompt_attention.py',
+    'tone-picture': 'analysis/tone_picture.py',
 }
 
 

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'densities': ['DistanceDensity', 'distance_density'],
         'feature_map': ['FeatureMap', 'choose_tracklets', 'draw_feature_maps', 'embed_in_plane', 'map_features'],
         'figures': ['check_picture_name', 'figure_uri', 'save_figure'],
+        'infrared_tones': ['ToneExample', 'draw_infrared_tones'],
         'pictures': ['TrackletPictures'],
         'prompt_attention': ['AttendedTracklet', 'choose_pair', 'compute_prompt_attention', 'draw_prompt_attention'],
         'reference_rows': ['mean_rows', 'published_rows', 'selected_row'],

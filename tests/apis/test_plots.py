@@ -7,11 +7,13 @@ import torch
 from dscreid.apis import init_model, load_config
 from dscreid.apis.command_line import run_command
 from dscreid.apis.report import attended_tracklets, extract_rows
+from dscreid.apis.tone_examples import tone_examples
 from dscreid.errors import ConfigError
 from dscreid.evaluation import FeatureTable, save_features
 from dscreid.registry import DATASETS
 from dscreid.structures import Modality, Tracklet
-from dscreid.visualization import find_work_dirs
+from dscreid.utils.checkpoint import load_weights
+from dscreid.visualization import build_test_dataset, find_work_dirs
 
 CONFIG = """
 test_dataloader = dict(dataset=dict(type='FakeTestSet'))
@@ -187,6 +189,47 @@ def test_features_of_the_last_checkpoint_are_those_of_the_run(tiny_runs, tiny_ex
     assert np.abs(before.feature[rows] - again.feature[rows]).max() > 1e-3
 
 
+TONES = {'model.data_preprocessor.tones': dict(colors=4)}
+
+
+@pytest.fixture
+def toned(tiny_experiment, tmp_path):
+    """Checkpoint of a model with tones; every color is a gray of 51 out of 255."""
+    weights = load_weights(tiny_experiment.checkpoint)
+    weights['data_preprocessor.tone_table'] = torch.full((33, 33, 33), 0.2)
+    weights['data_preprocessor.knows_tones'] = torch.tensor(True)
+    torch.save(dict(state_dict=weights), tmp_path / 'tones.pth')
+    return tmp_path / 'tones.pth'
+
+
+def test_a_picture_of_learned_tones(run_tool, tiny_runs, toned, tmp_path):
+    options = ('--cfg-options', "model.data_preprocessor.tones={'colors': 4}", '--note', 'by hand')
+    for name in ('a.svg', 'b.svg'):
+        code, printed, _ = run_tool('tone_picture', tiny_runs.adapt, toned, '-o', tmp_path / name, *options)
+        assert code == 0
+        assert printed.splitlines()[-1] == f'wrote {tmp_path / name}'
+    text = (tmp_path / 'a.svg').read_text()
+    assert 'by hand' in text
+    assert 'person' in text
+    assert text == (tmp_path / 'b.svg').read_text()
+    dataset = build_test_dataset(load_config(tiny_runs.adapt), with_pipeline=True)
+    persons = {one.pid for one in dataset.tracklets}
+    examples = tone_examples(load_config(tiny_runs.adapt, TONES), toned, count=99)
+    assert {one.title for one in examples} == {f'person {pid}' for pid in persons}
+    frames = [dataset[position]['inputs'][0].movedim(0, -1).numpy() for position in range(len(dataset))]
+    for one in examples:
+        assert (one.translated == 51).all()
+        assert any(np.array_equal(one.visible, frame) for frame in frames)
+        assert any(np.array_equal(one.infrared, frame) for frame in frames)
+
+
+def test_a_picture_of_tones_needs_tones(tiny_runs, tiny_experiment):
+    with pytest.raises(ConfigError, match='learns no infrared tones; use dsc/dsc_tones'):
+        tone_examples(load_config(tiny_runs.adapt), tiny_experiment.checkpoint)
+    with pytest.raises(ConfigError, match='has no infrared tones yet; use a checkpoint of a finished epoch'):
+        tone_examples(load_config(tiny_runs.adapt, TONES), tiny_experiment.checkpoint)
+
+
 def test_attention_needs_prompts(tiny_runs, tmp_path):
     backbone = dict(type='FrameAverage', tower=load_config(tiny_runs.adapt).model.backbone.tower)
     config = load_config(tiny_runs.adapt)
@@ -216,6 +259,7 @@ def test_compiled_blocks_are_run_as_they_are(tiny_runs, tiny_experiment):
         ('retrieval_picture', ('--frames', 0)),
         ('retrieval_picture', ('--seed', -1)),
         ('prompt_attention', ('--seed', -1)),
+        ('tone_picture', ('--persons', 0)),
     ],
 )
 def test_options_out_of_range(run_tool, name, option):
