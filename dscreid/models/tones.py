@@ -20,6 +20,7 @@ from dscreid.models.color_jitter import LUMINANCE_WEIGHTS
 
 _TABLE_SIZE = 33  # nodes of a lookup table per channel, as usual in color grading
 _REWEIGHTINGS = 10
+_GRAY_LEVEL = 1 / 255  # smaller errors are no reason to distrust a pair
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class ToneRule(NamedTuple):
     """Tones of the reference colors, and how well the pairs of clusters follow them."""
 
     tones: Tensor  #: float64 (M,), in about [0, 1]
-    #: float64 (P,) in (0, 1], weight of each pair: 0.5 for the median, near 0 if its tones contradict the other pairs
+    #: float64 (P,) in (0, 1], weight of each pair: usually 0.5 for the median, near 0 if it contradicts the others
     trust: Tensor
     explained: float  #: share of the weighted variance between pairs, cell by cell, that the colors explain, at most 1
 
@@ -98,7 +99,7 @@ def fit_tones(colors: Tensor, tones: Tensor, shrinkage: float = 0.3) -> ToneRule
     The mean tone of a cell is modeled as the sum of the tones of its colors, weighted by their shares. Tones are drawn
     to the mean tone by ``shrinkage``. Pairs are weighted by 1 / (1 + (r / median r)^2), where r is the mean squared
     residual of a pair (iteratively reweighted least squares with Cauchy-like weights), so that up to about half of them
-    may be wrong.
+    may be wrong. The median counts as one gray level of 255 if it is smaller.
 
     Args:
         colors: Float (P, C, M), mean shares of M colors in C cells of the visible clusters of P pairs, P at least 1.
@@ -121,7 +122,7 @@ def fit_tones(colors: Tensor, tones: Tensor, shrinkage: float = 0.3) -> ToneRule
         found = torch.linalg.solve(weighted.T @ rows + penalty * weights.mean(), weighted.T @ (targets - mean))
         errors = tones - mean - colors @ found
         residuals = errors.square().mean(dim=1)
-        scale = residuals.median().clamp(min=torch.finfo(torch.float64).tiny)
+        scale = residuals.median().clamp(min=_GRAY_LEVEL**2)
         trust = 1 / (1 + (residuals / scale) ** 2)
     left, total = (_variance(values, trust) for values in (errors, tones))
     return ToneRule(found + mean, trust, 1 - left / total if total > 0 else 0.0)
