@@ -30,6 +30,10 @@ COLUMNS = {
     for metric in ('Rank-1', 'mAP')
 }
 _LEGEND = 'Percent, mean ± standard deviation over seeds; the best mean of a column is bold.'
+_MIXED_LEGEND = (
+    'Percent, mean ± standard deviation over seeds. Rows have different seeds, whose worlds differ in difficulty, so '
+    'no mean is bold: compare gains, which are paired by world.'
+)
 _GAIN_NOTE = (
     'Gains are differences in mean mAP, paired by world (direction and seed), over “{}”, the best result without '
     'adaptation; in brackets, the 95 % interval of Student’s t, then the number of worlds with a gain.'
@@ -137,10 +141,13 @@ def curves_html(summary: Summary) -> str:
 
 def to_markdown(summary: Summary) -> str:
     """Format a summary as a Markdown table with its notes."""
-    rows, notes = summary.rows, [_LEGEND]
+    rows = summary.rows
+    comparable = len({tuple(row.values) for row in rows if row.values}) < 2
+    notes = [_LEGEND if comparable else _MIXED_LEGEND]
     supervised = [row.row.supervised for row in rows]
     marked = [not (own and not all(supervised)) for own in supervised]
-    columns = {heading: _column([row.figure(key) for row in rows], marked) for key, heading in COLUMNS.items()}
+    judged = [may and comparable for may in marked]
+    columns = {heading: _column([row.figure(key) for row in rows], judged) for key, heading in COLUMNS.items()}
     if any(supervised):
         notes.append(_SUPERVISED_NOTE)
         columns = {'labels': [_SUPERVISED if own else 'none' for own in supervised], **columns}

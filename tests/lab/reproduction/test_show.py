@@ -41,13 +41,14 @@ def test_values_that_are_no_numbers_are_left_out():
     assert row.figure('a').mean == 0.5
 
 
-def test_markdown_marks_the_best_and_shows_the_paper_beside(summary):
-    lines = to_markdown(summary).splitlines()
+def test_markdown_of_different_seeds_shows_the_paper_beside_and_calls_no_run_best(summary):
+    text = to_markdown(summary)
+    lines = text.splitlines()
     assert lines[0] == '### table3: Components · SYNTHETIC worlds'
     first, second, third = lines[4:7]
     assert first.startswith('| first | 40.0 ± 10.0 | 40.0 ± 10.0 |')
     assert first.endswith('| 1, 2, 3 | 22.2 | 23.3 | 25.2 | 26.8 | 19.1 | 19.8 |')
-    assert second.startswith('| second | **42.0** |')
+    assert second.startswith('| second | 42.0 |')
     assert second.endswith('| 1 | **25.4** | **26.6** | **25.3** | **27.5** | **25.4** | **25.7** |')
     assert third == '| not run |' + ' – |' * 13
     assert lines[2].startswith('| Row | mean Rank-1 | mean mAP | RGB→IR Rank-1 |')
@@ -57,6 +58,8 @@ def test_markdown_marks_the_best_and_shows_the_paper_beside(summary):
     )
     assert PAPER_FOOTNOTE in lines[-3]
     assert lines[-1] == 'A note.'
+    assert 'Rows have different seeds' in text
+    assert 'is bold.' not in text
     assert len({line.count('|') for line in lines[2:7]}) == 1
 
 
