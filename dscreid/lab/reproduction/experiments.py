@@ -108,7 +108,7 @@ _BOUND = Row('true labels (bound)', 'true_labels', supervised=True)
 _TONES_ALONE = Row(
     'infrared tones alone, no training',
     'dsc_tones',
-    {'optim_wrapper.optimizer.lr': 0.0, 'train_cfg.max_epochs': 1, 'train_dataloader.sampler.iterations': 1},
+    {'optim_wrapper.optimizer.lr': 1e-12, 'train_cfg.max_epochs': 1, 'train_dataloader.sampler.iterations': 1},
     'tones_alone',
 )
 _CD, _ADABN, _DSC = _rows({'CD': 'cd', 'CD, necks of the target (AdaBN)': 'adabn', 'DSC': 'dsc'})
