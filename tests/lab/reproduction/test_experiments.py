@@ -2,6 +2,7 @@
 
 import pytest
 
+from dscreid.apis.config_check import check_run, check_values
 from dscreid.engine.schedule import check_stages
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import EXPERIMENTS, PRESETS, choose_rows, find_experiment, find_preset
@@ -105,6 +106,13 @@ def test_ablations_are_what_their_names_say(places, data, direction):
     assert parts('dslu_inter') == ([*labelers[:-1], labelers[-1] | {'intra': None}], losses)
     assert parts('dslu_intra') == ([*labelers[:-1], labelers[-1] | {'inter': None}], losses)
     assert parts('dslu_from_start') == ([labelers[-1] | {'begin_epoch': 0}], losses)
+
+
+def test_settings_of_each_row_are_accepted_by_a_run(places):
+    for row in (row for experiment in EXPERIMENTS.values() for row in experiment.rows if row.overrides):
+        config = places['synthetic-rule'].row_config(row, 'bupt2hitsz')
+        check_values(config, row.name)
+        check_run(config, row.name)
 
 
 def test_labelers_of_each_row_begin_one_after_another(places):
