@@ -1,5 +1,6 @@
 """Learn the tones that the target's infrared sensor gives to colors, from pseudo labels."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from dscreid.structures import Modality, PseudoLabels
 
 #: Visible tracklets, and pixels of each, from which the reference colors are chosen.
 _TRACKLETS, _PIXELS = 500, 200
+#: On rendered worlds, colors explained 69 to 87 % with such a rule, and 30 to 33 % without one.
+_DOUBTFUL = 0.5
 
 
 class ToneLearner:
@@ -67,10 +70,14 @@ class ToneLearner:
                 'to colors; lower pooled.min_share or inter.min_votes, or set model.data_preprocessor.tones=None'
             )
         rule = fit_tones(colors, tones, self._settings.shrinkage)
+        doubtful = rule.explained < _DOUBTFUL
         print_log(
-            f'infrared tones of colors: learned from {len(pairs)} pairs of clusters; they explain '
-            f'{rule.explained:.0%} of how tones differ between people',
+            f'infrared tones of colors: learned from {len(pairs)} pairs of clusters; colors explain '
+            f'{rule.explained:.0%} of how tones differ between people'
+            + doubtful
+            * ', which is little: this sensor may follow no rule that people share; compare with DSC',
             logger='current',
+            level=logging.WARNING if doubtful else logging.INFO,
         )
         return tone_table(self._palette, rule.tones)
 

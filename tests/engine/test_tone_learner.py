@@ -1,5 +1,6 @@
 """Tones learned from the frames of a dataset and labels; whole runs are in hooks/test_cluster_hook.py."""
 
+import logging
 from itertools import permutations
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from dscreid.engine import tone_learner
 from dscreid.engine.tone_learner import ToneLearner
 from dscreid.errors import LabelingError
 from dscreid.models.data_preprocessor import TrackletDataPreprocessor
@@ -65,6 +67,20 @@ def test_the_tones_of_all_colors_are_found(learner, wrong):
     colors = torch.tensor(COLORS).float().T.reshape(1, 1, 3, 4, 1) / 255
     found = translated(colors, table)[0, 0, 0, :, 0]
     torch.testing.assert_close(255 * found, torch.tensor(list(TONES.values())).float(), atol=1.0, rtol=0)
+
+
+@pytest.mark.parametrize('mixed', [False, True])
+def test_colors_that_explain_little_are_warned_of(learner, mixed, monkeypatch):
+    people = np.repeat(np.arange(len(PEOPLE)), 2)
+    # so few pairs often agree by chance, but not these
+    infrared = np.random.default_rng(6).permutation(len(PEOPLE))[people] if mixed else people
+    said = []
+    monkeypatch.setattr(tone_learner, 'print_log', lambda message, level, **_: said.append((message, level)))
+    learner.table(PseudoLabels(rgb=people, ir=infrared, shared=True))
+    ((message, level),) = said
+    assert message.startswith('infrared tones of colors: learned from 12 pairs of clusters; colors explain ')
+    assert ('compare with DSC' in message) is mixed
+    assert level == (logging.WARNING if mixed else logging.INFO)
 
 
 def test_without_a_pair_nothing_can_be_learned(learner):
