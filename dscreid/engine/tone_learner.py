@@ -26,7 +26,7 @@ from dscreid.structures import Modality, PseudoLabels
 
 #: Visible tracklets, and pixels of each, from which the reference colors are chosen.
 _TRACKLETS, _PIXELS = 500, 200
-#: On rendered worlds, colors explained 69 to 87 % with such a rule, and 30 to 33 % without one.
+#: On rendered worlds, colors explained 69 to 87 % with such a rule, and 30 to 38 % without one.
 _DOUBTFUL = 0.5
 
 
