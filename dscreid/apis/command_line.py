@@ -250,6 +250,15 @@ def add_out_picture(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--note', default='', help='a line below the picture, for example the data it shows')
 
 
+def add_pictured_model(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a picture that shows a model and its test set: config, checkpoint, output and device."""
+    parser.add_argument('config', metavar='CONFIG', help='config of the model and its test set, or its short name')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of the model (.pth)')
+    add_out_picture(parser)
+    add_config_options(parser)
+    parser.add_argument('--device', default='cpu', help='device of the model (default: cpu)')
+
+
 def write_and_print(text: str, out: Path | None) -> None:
     """Print a text, and write it to a file if one is named."""
     if out is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dscreid.apis.command_line import add_config_options, add_out_picture, at_least, make_parser, run_command
+from dscreid.apis.command_line import add_pictured_model, at_least, make_parser, run_command
 from dscreid.utils.files import check_outputs
 
 EXAMPLES = """examples:
@@ -18,13 +18,9 @@ Attention shows what the model reads, not why it decides. Configs are Python cod
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the picture."""
     parser = make_parser(__doc__, EXAMPLES)
-    parser.add_argument('config', metavar='CONFIG', help='config of the model and its test set, or its short name')
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of the model (.pth)')
-    add_out_picture(parser)
-    add_config_options(parser)
+    add_pictured_model(parser)
     parser.add_argument('--person', type=int, metavar='ID', help='person id in the test set (default: drawn)')
     parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the person and tracklets (default: 0)')
-    parser.add_argument('--device', default='cpu', help='device of the model (default: cpu)')
     args = parser.parse_args(arguments)
     from dscreid import visualization  # imports torch, which --help does not need
     from dscreid.apis import load_config

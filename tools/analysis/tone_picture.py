@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dscreid.apis.command_line import add_config_options, add_out_picture, at_least, make_parser, run_command
+from dscreid.apis.command_line import add_pictured_model, at_least, make_parser, run_command
 from dscreid.utils.files import check_outputs
 
 EXAMPLES = """examples:
@@ -16,13 +16,9 @@ have tones, as in dsc/dsc_tones. Configs are Python code: name only those that y
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the picture."""
     parser = make_parser(__doc__, EXAMPLES)
-    parser.add_argument('config', metavar='CONFIG', help='config of the model and its test set, or its short name')
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of the model (.pth)')
-    add_out_picture(parser)
-    add_config_options(parser)
+    add_pictured_model(parser)
     parser.add_argument('--persons', type=at_least(1), default=6, help='persons to show (default: 6)')
     parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the persons and tracklets (default: 0)')
-    parser.add_argument('--device', default='cpu', help='device of the model (default: cpu)')
     args = parser.parse_args(arguments)
     from dscreid import visualization  # imports torch, which --help does not need
     from dscreid.apis import load_config
