@@ -3,6 +3,7 @@
 import copy
 import json
 import logging
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -562,6 +563,14 @@ class StopHook(Hook):
             raise KeyboardInterrupt
 
 
+def trained(path, folder, name, resume=False, **options):
+    """Train a config in a folder of this name; return the last checkpoint."""
+    config = load_config(path, options)
+    config.work_dir = str(folder / name)
+    fit_to_machine(config)
+    return train_stage(config, resume=resume)
+
+
 PHASES = """
 model['neighbor_losses'] = []
 train_cfg.update(max_epochs=4, val_interval=4)
@@ -578,12 +587,7 @@ default_hooks['cluster']['labelers'] = [
 @pytest.mark.usefixtures('one_thread')
 def test_phases_of_a_real_run_resume_where_they_stopped(tiny_runs, tmp_path):
     _, path = write_tiny_configs(tmp_path / 'configs', tiny_runs.bupt, tiny_runs.hitsz, PHASES)
-
-    def run(name, resume=False, **options):
-        config = load_config(path, options)
-        config.work_dir = str(tmp_path / name)
-        fit_to_machine(config)
-        return train_stage(config, resume=resume)
+    run = partial(trained, path, tmp_path)
 
     whole = load_weights(run('whole'))
     for epoch in (1, 2):  # after camera clusters, after clusters across cameras
@@ -608,12 +612,7 @@ optim_wrapper['optimizer']['lr'] = 1e-5  # faster, all tracklets would soon be i
 @pytest.mark.usefixtures('one_thread')
 def test_tones_are_learned_before_each_epoch_also_after_a_resume(tiny_runs, tmp_path):
     _, path = write_tiny_configs(tmp_path / 'configs', tiny_runs.bupt, tiny_runs.hitsz, TONES)
-
-    def run(name, resume=False, **options):
-        config = load_config(path, options)
-        config.work_dir = str(tmp_path / name)
-        fit_to_machine(config)
-        return train_stage(config, resume=resume)
+    run = partial(trained, path, tmp_path)
 
     last = run('whole')
     tables = [load_weights(last.with_name(f'epoch_{epoch}.pth'))['data_preprocessor.tone_table'] for epoch in (0, 2, 3)]
