@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dscreid.lab.reproduction import execution, planning, presets
+from dscreid.lab.reproduction import costs, execution, planning, presets
 from dscreid.lab.reproduction.driver import ReproductionOptions, reproduce
 from dscreid.lab.synthetic import make_spec
 from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
@@ -50,6 +50,7 @@ def use_fakes(set_attribute=setattr, code='present code'):
 def bench(tmp_path, monkeypatch):
     """Options, configs and records of fake runs in a temporary folder."""
     use_fakes(monkeypatch.setattr)
+    monkeypatch.setattr(costs, 'FOLDER', tmp_path / 'no results')  # what the repository holds is of other runs
     configs = tmp_path / 'configs' / 'synthetic'
     configs.mkdir(parents=True)
     (configs / 'source_demo.py').write_text(_COMMON.format(variable='DSCREID_SYNTHETIC_BUPT'))
