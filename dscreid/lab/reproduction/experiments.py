@@ -104,6 +104,12 @@ _VLD = _rows({'VLD': 'vld'}, supervised=True)
 _PLUS = Row('DSC plus (ours)', 'dsc_plus')
 _TONES = Row('DSC plus with infrared tones (ours)', 'dsc_tones')
 _BOUND = Row('true labels (bound)', 'true_labels', supervised=True)
+_WITH_TONES = {
+    'model.data_preprocessor.tones': {},
+    'model.data_preprocessor.augmentation.visible_views': ('plain', 'infrared_tones'),
+}
+_DSC_TONES = Row('DSC with infrared tones (ours)', 'dsc', _WITH_TONES, 'with_tones')
+_BOUND_TONES = Row('true labels with infrared tones (bound)', 'true_labels', _WITH_TONES, 'with_tones', supervised=True)
 #: What infrared tones gain by themselves: they are learned from the first labels, and the weights stay as they are.
 _TONES_ALONE = Row(
     'infrared tones alone, no training',
@@ -239,7 +245,7 @@ _ALL = (
     Experiment(
         'beyond',
         'Our variant, and what true labels would gain (no table of the paper)',
-        (_CD, _ADABN, *_methods(), _DSC, _PLUS, _TONES_ALONE, _TONES, _BOUND),
+        (_CD, _ADABN, *_methods(), _DSC, _PLUS, _TONES_ALONE, _DSC_TONES, _TONES, _BOUND, _BOUND_TONES),
         _BOTH,
     ),
     Experiment(
