@@ -40,6 +40,7 @@ class Experiment:
     kind: str = 'table'  # 'table', 'curves' (rows with x), 'retrieval' or 'densities'
     quotes: int | None = None  # table of the paper, of which rows that cannot be run are quoted in a note
     tuning: bool = False  # whether it chooses settings, so that its worlds can support no claim
+    chooses: bool = False  # whether its rows are settings among which label-free criteria choose
     short_schedules: bool = False  # whether its number of epochs is meant for the short schedules of rendered worlds
 
     @property
@@ -208,6 +209,30 @@ _TEN_EPOCHS = tuple(
         ('true labels (bound)', 'true_labels', True),
     )
 )
+#: Each epoch is judged by criteria and by test labels; the row's result is that of the epoch with the best criterion.
+_JUDGED = {'train_cfg.val_interval': 1, 'default_hooks.selection.criterion': 'cycle_consistency'}
+
+
+def _clustering(key: str, value: float) -> Row:
+    """Row with one setting of DSC's clustering; those that are not fixed are chosen to suit it."""
+    keys = f'{_DSLU_FIRST}.{key}', f'{_DSLU}.clustering.{key}'
+    return Row(f'{key} = {value:g}', 'dsc', _JUDGED | dict.fromkeys(keys, value), f'{key}_{value:g}')
+
+
+_CHOICES = (
+    Row('settings chosen without labels', 'dsc', _JUDGED, 'chosen'),
+    _clustering('k1', 6),
+    _clustering('k1', 24),
+    _clustering('eps', 0.45),
+    _clustering('eps', 0.65),
+    Row('neighbor losses: weight 0', 'without_dsjl', _JUDGED, 'weight_0'),
+    Row(
+        'neighbor losses: weight 0.5',
+        'dsc',
+        _JUDGED | dict.fromkeys((f'{loss}.unified_weight' for loss in _LOSSES), 0.5),
+        'weight_0.5',
+    ),
+)
 _UNTRAINED = Row('CLIP (pre-trained tower)', 'cd', tag='untrained', untrained=True)
 _ALL = (
     Experiment(
@@ -253,6 +278,13 @@ _ALL = (
     ),
     Experiment(
         'details', 'Details that the paper leaves open (no table of the paper)', _DETAILS, ('bupt2hitsz',), tuning=True
+    ),
+    Experiment(
+        'choices',
+        'Settings and epochs chosen without labels (no table of the paper)',
+        _CHOICES,
+        ('bupt2hitsz',),
+        chooses=True,
     ),
     Experiment(
         'stages', 'As much training for all: second stages after B+Clu (no table of the paper)', _rows(_STAGES), _BOTH

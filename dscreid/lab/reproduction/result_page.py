@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dscreid.lab.reproduction.choices import choice_table
 from dscreid.lab.reproduction.claims import claims_markdown, judge_claims
 from dscreid.lab.reproduction.experiments import EXPERIMENTS, Experiment, Row
 from dscreid.lab.reproduction.pages import DRAWN, gain_whiskers, row_curves
@@ -39,6 +40,7 @@ def write_result_page(place: Place, file: Path) -> Path:
         for number, summary in enumerate(summarize(place, experiment, rows, have, seeds)):
             name = f'{file.stem}_{experiment.name}_{[*have, "both"][number]}'
             parts += [to_markdown(summary).replace('### ', '## ', 1), *_pictures(summary, page.with_name(name))]
+        parts += filter(None, [choice_table(place, experiment, rows, have, seeds)])
     with replacing(page) as temporary:
         temporary.write_text('\n\n'.join(parts) + '\n', encoding='utf-8')
     return page

@@ -11,6 +11,7 @@ from dscreid.apis.report import examples_of
 from dscreid.apis.run_folder import FEATURES_FILE
 from dscreid.errors import ConfigError
 from dscreid.evaluation import load_features
+from dscreid.lab.reproduction.choices import choice_table
 from dscreid.lab.reproduction.experiments import EXPERIMENTS, Experiment, Row, choose_rows, find_experiment
 from dscreid.lab.reproduction.jobs import finished_card
 from dscreid.lab.reproduction.pages import table_page
@@ -67,7 +68,8 @@ def show_experiment(
             f'no run of {name} has finished in {place.folder}; start them with: dscreid reproduce run {name} '
             f'--data {place.preset.name}'
         )
-    text = '\n\n'.join(to_markdown(summary) for summary in summaries) + '\n'
+    parts = [*map(to_markdown, summaries), choice_table(place, experiment, chosen, directions, seeds)]
+    text = '\n\n'.join(filter(None, parts)) + '\n'
     files = {f'{name}.md': text}
     for direction, summary in zip([*directions, BOTH], summaries, strict=False):
         file = f'{name}_{"both" if direction == BOTH else direction}.html'
