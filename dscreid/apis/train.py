@@ -34,6 +34,7 @@ from dscreid.apis.recomputation import choose_recomputation
 from dscreid.apis.test import Evaluation, evaluate, why_no_evaluation
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine import checkpoint_files, run_identity
+from dscreid.engine.denormals import denormals_as_zero
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.reid.base import architecture_of
 from dscreid.utils.checkpoint import in_words, load_checkpoint, meta_of, setting_differences
@@ -157,7 +158,8 @@ def train_stage(
         if resumed is None:
             (work_dir / checkpoint_files.POINTER).unlink(missing_ok=True)
         (work_dir / checkpoint_files.FINISHED_FILE).unlink(missing_ok=True)
-    runner.train()
+    with denormals_as_zero():
+        runner.train()
     checkpoint = from_main_process(lambda: checkpoint_files.last_checkpoint(work_dir))
     if checkpoint is None:
         raise CheckpointError(f'{work_dir}: the training left no checkpoint; enable default_hooks.checkpoint')
