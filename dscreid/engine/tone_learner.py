@@ -17,6 +17,7 @@ from dscreid.models.tones import (
     ToneSettings,
     choose_palette,
     color_cells,
+    explained_share,
     fit_tones,
     paired_cells,
     tone_cells,
@@ -26,8 +27,8 @@ from dscreid.structures import Modality, PseudoLabels
 
 #: Visible tracklets, and pixels of each, from which the reference colors are chosen.
 _TRACKLETS, _PIXELS = 500, 200
-#: On rendered worlds, colors explained 69 to 87 % with such a rule, and 30 to 38 % without one.
-_DOUBTFUL = 0.5
+#: On rendered worlds, colors explained SHARES with such a rule, and WITHOUT without one.
+_DOUBTFUL = 0.15
 
 
 class ToneLearner:
@@ -70,10 +71,11 @@ class ToneLearner:
                 'to colors; lower pooled.min_share or inter.min_votes, or set model.data_preprocessor.tones=None'
             )
         rule = fit_tones(colors, tones, self._settings.shrinkage)
-        doubtful = rule.explained < _DOUBTFUL
+        share = explained_share(self._tones, labels.ir, colors @ rule.tones, pairs, rule.trust)
+        doubtful = share < _DOUBTFUL
         print_log(
             f'infrared tones of colors: learned from {len(pairs)} pairs of clusters; colors explain '
-            f'{rule.explained:.0%} of how tones differ between people'
+            f'{share:.0%} of how the tones of tracklets differ'
             + doubtful
             * ', which is little: this sensor may follow no rule that people share; compare with DSC',
             logger='current',

@@ -85,12 +85,11 @@ def tone_cells(frames: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 class ToneRule(NamedTuple):
-    """Tones of the reference colors, and how well the pairs of clusters follow them."""
+    """Tones of the reference colors, and how far each pair of clusters is trusted."""
 
     tones: Tensor  #: float64 (M,), in about [0, 1]
     #: float64 (P,) in (0, 1], weight of each pair: usually 0.5 for the median, near 0 if it contradicts the others
     trust: Tensor
-    explained: float  #: share of the weighted variance between pairs, cell by cell, that the colors explain, at most 1
 
 
 def fit_tones(colors: Tensor, tones: Tensor, shrinkage: float = 0.3) -> ToneRule:
@@ -124,8 +123,28 @@ def fit_tones(colors: Tensor, tones: Tensor, shrinkage: float = 0.3) -> ToneRule
         residuals = errors.square().mean(dim=1)
         scale = residuals.median().clamp(min=_GRAY_LEVEL**2)
         trust = 1 / (1 + (residuals / scale) ** 2)
-    left, total = (_variance(values, trust) for values in (errors, tones))
-    return ToneRule(found + mean, trust, 1 - left / total if total > 0 else 0.0)
+    return ToneRule(found + mean, trust)
+
+
+def explained_share(tones: Tensor, labels: np.ndarray, predicted: Tensor, pairs: np.ndarray, trust: Tensor) -> float:
+    """Share of the differences between infrared tracklets, cell by cell, that a rule explains: at most 1, 0 for none.
+
+    It is the coefficient of determination, in which each pair of clusters counts by its trust, whatever its size. It is
+    about single tracklets, so it does not depend on how many tracklets of a person there are to average over.
+
+    Args:
+        tones: Float (Nt, C), mean tones in the cells of infrared tracklets.
+        labels: int64 (Nt,).
+        predicted: Float (P, C), the tones that the rule gives to the colors of the visible clusters.
+        pairs: int64 (P,), labels of the pairs in ascending order, each of them in ``labels``.
+        trust: Float (P,), positive.
+    """
+    members = np.flatnonzero(np.isin(labels, pairs))
+    of_pair = torch.from_numpy(np.searchsorted(pairs, labels[members])).to(tones.device)
+    weights = (trust / torch.bincount(of_pair, minlength=len(pairs)))[of_pair]
+    found = tones[torch.from_numpy(members).to(tones.device)].double()
+    left, total = (_variance(values, weights) for values in (found - predicted[of_pair], found))
+    return 1 - left / total if total > 0 else 0.0
 
 
 def paired_cells(
