@@ -33,6 +33,7 @@ COMMANDS = {
     'convert-weights': 'model_converters/convert_weights.py',
     'convert-vld': 'model_converters/convert_vld.py',
     'export-tower': 'model_converters/export_tower.py',
+    'scale-residuals': 'model_converters/scale_residuals.py',
     'density-study': 'analysis/density_study.py',
     'target-study': 'analysis/target_study.py',
     'matching-study': 'analysis/matching_study.py',

@@ -215,7 +215,8 @@ def _attention(work_dirs: Sequence[vis.WorkDir], seed: int) -> vis.ReportPicture
     caption = (
         f'{work_dir.name}: tracklets of one person drawn at random, and the same frames under the attention of their '
         'prompts to patches, averaged over heads, prompts and blocks; bright patches get the most. The number above a '
-        'frame is the share of its prompts in the dynamic feature.'
+        'frame is the share of its prompts in the dynamic feature. Each title says how many prompts this feature '
+        'attends to (the exponential of the entropy): near 1, its attention is saturated and learns hardly anything.'
     )
     description = f'Attention maps: {"; ".join(row.title for row in rows)}'
     return vis.ReportPicture(
@@ -265,10 +266,14 @@ def attended_tracklets(
     dataset = vis.build_test_dataset(config, with_pipeline=True)
     batch = pseudo_collate([dataset[index] for index in vis.choose_pair(dataset.tracklets, person, seed)])
     attention = vis.compute_prompt_attention(model.backbone, model.data_preprocessor(batch)['inputs'])
-    rows = zip(batch['data_samples'], batch['inputs'], attention.maps(), attention.frames, strict=True)
+    titles = [
+        f'{_title(sample)}; dynamic half: {number:.1f} of {len(frames) ** 2} prompts'
+        for sample, frames, number in zip(batch['data_samples'], batch['inputs'], attention.prompts, strict=True)
+    ]
+    rows = zip(titles, batch['inputs'], attention.maps(), attention.frames, strict=True)
     return [
-        vis.AttendedTracklet(_title(sample), frames.permute(0, 2, 3, 1).numpy(), *(v.cpu().numpy() for v in values))
-        for sample, frames, *values in rows
+        vis.AttendedTracklet(title, frames.permute(0, 2, 3, 1).numpy(), *(v.cpu().numpy() for v in values))
+        for title, frames, *values in rows
     ]
 
 

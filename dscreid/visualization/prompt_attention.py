@@ -22,6 +22,9 @@ class PromptAttention(NamedTuple):
     #: of the ``L`` blocks with prompts; they sum to less than 1, as prompts read other tokens too
     patches: Tensor
     frames: Tensor  #: float32 (N, T), share of each frame's prompts in the dynamic feature; sums to 1
+    #: float32 (N,) in [1, T²], number of prompts that the dynamic feature attends to: the exponential of the entropy of
+    #: its weights, averaged over heads and class tokens. Near 1, the attention is saturated and learns hardly anything
+    prompts: Tensor
 
     def maps(self) -> Tensor:
         """Average over blocks and prompts: float32 (N, T, h, w)."""
@@ -70,9 +73,9 @@ def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAtten
 
     tokens = (last[0] + last[1]).unflatten(0, (-1, num_frames))  # (N, T, class token and T prompts, D)
     prompts = tokens[:, :, 1:].flatten(1, 2)
-    weights = backbone.attn(tokens[:, :, 0], prompts, prompts)[1]
-    frames = weights.unflatten(-1, (num_frames, num_frames)).sum(-1).mean(1)
-    return PromptAttention(patches, frames)
+    weights = backbone.attn(tokens[:, :, 0], prompts, prompts, average_attn_weights=False)[1]  # (N, heads, T, T * T)
+    frames = weights.unflatten(-1, (num_frames, num_frames)).sum(-1).mean((1, 2))
+    return PromptAttention(patches, frames, torch.special.entr(weights).sum(-1).exp().mean((1, 2)))
 
 
 def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: int = 0) -> list[int]:

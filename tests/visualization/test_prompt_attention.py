@@ -91,6 +91,16 @@ def test_weights_are_shares(inputs):
     assert found.maps().shape == (2, FRAMES, 4, 2)
 
 
+@pytest.mark.parametrize(('factor', 'number'), [(0.0, FRAMES**2), (1e6, 1.0)])
+def test_the_number_of_prompts_lies_between_one_and_all(inputs, factor, number):
+    backbone = make()
+    assert (compute_prompt_attention(backbone, inputs).prompts > 1.5).all()
+    with torch.no_grad():
+        backbone.attn.in_proj_weight[: backbone.embed_dim] *= factor
+    found = compute_prompt_attention(backbone, inputs)
+    torch.testing.assert_close(found.prompts, torch.full((2,), float(number)), rtol=1e-3, atol=0)
+
+
 def test_features_do_not_change_and_nothing_stays_attached(inputs):
     backbone = make()
     with torch.no_grad():

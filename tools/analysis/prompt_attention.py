@@ -11,7 +11,9 @@ EXAMPLES = """examples:
 
 Each tracklet has two rows: its frames as the model sees them, and the same frames under a map. Bright patches get the
 most attention from the frame's prompts, averaged over heads, prompts and the blocks that contain prompts. The number
-above a frame is the share of its prompts in the dynamic feature. Only the backbone SpatioTemporalPrompting has prompts.
+above a frame is the share of its prompts in the dynamic feature. Each title says how many prompts this feature attends
+to (the exponential of the entropy): near 1, its attention is saturated and learns hardly anything. Only the backbone
+SpatioTemporalPrompting has prompts.
 Attention shows what the model reads, not why it decides. Configs are Python code: name only those that you trust."""
 
 
