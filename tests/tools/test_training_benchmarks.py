@@ -70,3 +70,11 @@ def test_threads_are_measured_in_every_setting(run_benchmark, tiny_runs, monkeyp
     assert all(result['wall'] > 0 and result['cpu'] > 0 and result['steps'] == 1 for result in values.values())
     assert '| OMP_WAIT_POLICY=PASSIVE |' in text
     assert os.environ['OMP_WAIT_POLICY'] == 'ACTIVE'
+
+
+def test_denormals_are_measured_for_every_spread(run_benchmark):
+    values, text = run_benchmark('denormals', '--repeats', 1)
+    shares = {name: row['denormal'] for name, row in values.items() if name != 'machine'}
+    assert list(shares) == ['1', '10', '30', '100', '300']
+    assert shares['1'] == 0 < shares['100']
+    assert text.count('| 300 |') == 1
