@@ -92,11 +92,14 @@ def list_experiments(place: Place) -> str:
     lines = []
     for experiment in EXPERIMENTS.values():
         lines.append(f'{experiment.name}: {experiment.title} ({", ".join(experiment.directions)})')
+        keys = [set(row.overrides) for row in experiment.rows]
+        shared = set.intersection(*keys) if len(keys) > 1 else set()
         for row in experiment.rows:
             found = place.find_config(row.method, experiment.directions[0])
             name = 'config missing' if found is None else str(found.relative_to(place.configs))
-            # show a setting that a row changes in several parts only once
-            settings = {f'{key.rpartition(".")[2]}={value}': None for key, value in row.overrides.items()}
+            # what distinguishes the row; a setting that it changes in several parts only once
+            own = {key: value for key, value in row.overrides.items() if key not in shared}
+            settings = {f'{key.rpartition(".")[2]}={value}': None for key, value in own.items()}
             lines.append(f'    {row.name:<40} {name}' + (f' ({", ".join(settings)})' if settings else ''))
     return '\n'.join(lines)
 
