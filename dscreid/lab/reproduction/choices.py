@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from dscreid.lab.reproduction.experiments import Experiment, Row
 from dscreid.lab.reproduction.gains import MEASURE, World
+from dscreid.lab.reproduction.markdown import markdown_table
 from dscreid.lab.reproduction.presets import Place
 from dscreid.lab.reproduction.summary import cards_by_seed
 from dscreid.pseudo_labels.criteria import LABEL_FREE_CRITERIA
@@ -80,8 +81,7 @@ def choice_table(
         figures = [statistics.fmean(scores), statistics.fmean(gaps), max(gaps)]
         names = ['–' if pick is None else f'{pick.row}, epoch {pick.epoch}' for pick in picks]
         lines.append([way, *(f'{100 * figure:.1f}' for figure in figures), *names])
-    table = '\n'.join(f'| {" | ".join(cell.replace("|", "∣") for cell in line)} |' for line in lines)
-    return f'{table}\n\n{_NOTE}'
+    return f'{markdown_table(lines)}\n\n{_NOTE}'
 
 
 def _worlds(

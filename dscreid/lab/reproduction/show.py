@@ -14,6 +14,7 @@ from dscreid.evaluation import load_features
 from dscreid.lab.reproduction.choices import choice_table
 from dscreid.lab.reproduction.experiments import EXPERIMENTS, Experiment, Row, choose_rows, find_experiment
 from dscreid.lab.reproduction.jobs import finished_card
+from dscreid.lab.reproduction.markdown import markdown_table
 from dscreid.lab.reproduction.pages import table_page
 from dscreid.lab.reproduction.presets import Place, environment
 from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, summarize
@@ -167,8 +168,7 @@ def to_markdown(summary: Summary) -> str:
             columns[f'paper, {heading}'] = _column(figures, marked)
     lines = [['Row', *columns], ['---'] + ['---:'] * len(columns)]
     lines += [[row.row.name, *cells] for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True)]
-    text = '\n'.join(f'| {" | ".join(cell.replace("|", "∣") for cell in line)} |' for line in lines)
-    parts = [f'### {summary.title}', text, *notes, *summary.notes, _rankings_table(rows)]
+    parts = [f'### {summary.title}', markdown_table(lines), *notes, *summary.notes, _rankings_table(rows)]
     return '\n\n'.join(filter(None, parts))
 
 
